@@ -1,0 +1,1 @@
+//! The only place where the rooms meet: watches in, actions out, deadlines, shutdown.

@@ -1,0 +1,1 @@
+//! The custom resources: types, defaults, validation rules, condition and reason names.

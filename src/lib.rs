@@ -1,0 +1,12 @@
+//! A Kubernetes controller that gives a cluster on bare metal its floating addresses: exactly one node
+//! answers for a `VirtualIP`, and never two at once.
+//!
+//! Data goes one way: `api` ► `placement` ► `ownership` ► `network`; only `agent` knows them all.
+
+pub mod agent;
+pub mod api;
+pub mod cli;
+pub mod network;
+pub mod observe;
+pub mod ownership;
+pub mod placement;

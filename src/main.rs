@@ -1,0 +1,3 @@
+//! The `virtualip` program: see `virtualip --help`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Links, addresses, ARP and NDP of this node; knows nothing of Kubernetes.

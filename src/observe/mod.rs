@@ -1,0 +1,1 @@
+//! Metrics, Events, status writing, health endpoints.

@@ -1,0 +1,1 @@
+//! Who should own each VirtualIP: pure functions over what the cluster says.
