@@ -1,0 +1,116 @@
+//! `VirtualIPNode`: what a node could carry, and why not.
+
+// Doc comments here are what `kubectl explain` prints; and each column repeats attribute names.
+#![allow(clippy::doc_markdown, clippy::duplicated_attributes)]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+/// What the administrator wants of this node.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "virtualip.dev",
+    version = "v1alpha1",
+    kind = "VirtualIPNode",
+    plural = "virtualipnodes",
+    singular = "virtualipnode",
+    shortname = "vipnode",
+    status = "VirtualIPNodeStatus",
+    derive = "PartialEq",
+    doc = "A node as its agent sees it: what it could carry, and why not. Made by the agent, named like the node.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether the node can carry a VirtualIP"
+    ),
+    printcolumn(
+        name = "Standby",
+        type_ = "boolean",
+        json_path = ".spec.standby",
+        description = "Whether the administrator took the node out"
+    ),
+    printcolumn(
+        name = "Held",
+        type_ = "integer",
+        json_path = ".status.held",
+        description = "How many VirtualIPs the node answers for"
+    ),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".status.agentVersion",
+        description = "Version of the agent"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        priority = "1",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why it is ready or not"
+    ),
+    printcolumn(
+        name = "Interfaces",
+        type_ = "string",
+        priority = "1",
+        json_path = ".status.interfaces[*].name",
+        description = "The first interface"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        priority = "1",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        description = "What is the matter"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualIPNodeSpec {
+    /// True empties the node: it hands over what it holds and takes nothing. Default: false.
+    #[serde(default)]
+    pub standby: bool,
+}
+
+/// What the agent sees.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualIPNodeStatus {
+    /// Version of the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_version: Option<String>,
+    /// How many VirtualIPs the node answers for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<i64>,
+    /// The interfaces that could carry an address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub interfaces: Vec<NodeInterface>,
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Reconciling and Stalled as kstatus defines them; the reason says why the node carries nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// An interface that could carry an address.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeInterface {
+    /// Name.
+    pub name: String,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// Whether it has a carrier (a cable with something alive at the other end).
+    pub carrier: bool,
+    /// Hardware address, as 02:00:00:00:00:01.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// On-link networks, as 192.0.2.0/24.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub subnets: Vec<String>,
+}
