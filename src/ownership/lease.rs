@@ -1,0 +1,122 @@
+//! The two kinds of Lease as the protocol sees them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A resourceVersion. The API server orders all versions of one resource by it.
+pub type Version = u64;
+
+/// The name of a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeName(pub String);
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which `VirtualIP`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One life of a node. The uid keeps epochs apart when somebody deleted the node Lease and its numbers start again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch {
+    /// The uid of the node Lease.
+    pub lease: String,
+    /// Its `leaseTransitions`.
+    pub number: i32,
+}
+
+/// Who owns: a node in one of its epochs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Holder {
+    /// The node.
+    pub node: NodeName,
+    /// Its epoch.
+    pub epoch: Epoch,
+}
+
+/// Marks a write as ours: no two writes of any process carry the same. Without it a write that was sent twice
+/// could be taken for its second copy, and the right be counted from too late a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nonce {
+    /// Of the process, drawn at its start.
+    pub incarnation: u64,
+    /// Of the write.
+    pub sequence: u64,
+}
+
+/// The Lease `node.<node>`: a node's life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NodeLease {
+    /// Its version.
+    pub version: Version,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Whether the epoch is open, that is `holderIdentity` names the node.
+    pub open: bool,
+    /// How long it must be known unchanged before it may be closed.
+    pub duration: Duration,
+    /// Which write made this version.
+    pub nonce: Nonce,
+}
+
+/// The owner asks a successor, which answers by setting `accepted`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Offer {
+    /// The successor.
+    pub to: Holder,
+    /// Whether it said that it is there.
+    pub accepted: bool,
+}
+
+/// What a write puts into a Lease `vip.<namespace>.<name>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TitleContent {
+    /// Who owns.
+    pub holder: Option<Holder>,
+    /// Who is asked to own next.
+    pub offer: Option<Offer>,
+    /// Addresses that this `VirtualIP`, and no other, may answer for.
+    pub granted: BTreeSet<IpAddr>,
+    /// Addresses that it asks for. It may answer for one only after a read that was sent later than this was
+    /// written has shown that no other `VirtualIP` lists it: of two that ask at once, one sees the other.
+    pub wanted: BTreeSet<IpAddr>,
+    /// How often it moved.
+    pub moves: i32,
+}
+
+/// The Lease `vip.<namespace>.<name>` in one of its versions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Title {
+    /// Its version.
+    pub version: Version,
+    /// What it says.
+    pub content: TitleContent,
+    /// Whether somebody asked to delete it.
+    pub deleting: bool,
+}
+
+/// The state that a compare-and-swap expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expect {
+    /// There is no such object.
+    Absent,
+    /// It is at this version.
+    At(Version),
+}

@@ -1,0 +1,286 @@
+//! The state machine of one node: takes events, keeps the order that safety needs, returns actions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::event::{Action, Event};
+use super::lease::{Epoch, Key, NodeName, Title};
+use super::life::{Life, Needs, Nonces};
+use super::peers::Peers;
+use super::seat::{Context, Seat};
+use super::time::Time;
+use super::timing::Timing;
+
+/// How far leaving has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Leaving {
+    No,
+    /// Handing over.
+    Asked,
+    /// [`Action::Done`] was said.
+    Done,
+}
+
+/// The lease protocol of one node for all its `VirtualIP`s.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Machine {
+    me: NodeName,
+    timing: Timing,
+    nonces: Nonces,
+    life: Life,
+    peers: Peers,
+    seats: BTreeMap<Key, Seat>,
+    /// What the kernel was last asked for, by key.
+    asked: BTreeMap<Key, BTreeSet<IpAddr>>,
+    synced: bool,
+    inventoried: bool,
+    leaving: Leaving,
+}
+
+/// What a person or a metric wants to know of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The open epoch.
+    pub epoch: Option<Epoch>,
+    /// The end of the right, if one runs.
+    pub right: Option<Time>,
+    /// How many vip Leases name this node in its current epoch.
+    pub held: usize,
+}
+
+impl Machine {
+    /// The machine of `me`. `incarnation` must differ from that of every other process.
+    #[must_use]
+    pub fn new(me: NodeName, timing: Timing, incarnation: u64) -> Self {
+        Self {
+            life: Life::new(me.clone()),
+            me,
+            timing,
+            nonces: Nonces::new(incarnation),
+            peers: Peers::default(),
+            seats: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            synced: false,
+            inventoried: false,
+            leaving: Leaving::No,
+        }
+    }
+
+    /// Handles one event. The clock comes first: if the right has ended, the epoch is over before the event is
+    /// looked at, whatever it says.
+    pub fn step(&mut self, event: Event, now: Time) -> Vec<Action> {
+        let mut out = Vec::new();
+        let lapsed = self.life.lapse(now, &mut out);
+        let touched = touched(&event);
+        let before = self.life.right(now).map(|(epoch, _)| epoch.clone());
+        self.take(event, now, &mut out);
+        if self.synced && self.inventoried {
+            self.life.wake(now, &self.timing);
+            // What touches one VirtualIP only cannot change what is decided about another.
+            let same_right = self.life.right(now).map(|(epoch, _)| epoch) == before.as_ref();
+            self.decide(touched.filter(|_| same_right && !lapsed), now, &mut out);
+        } else if self.synced {
+            self.life.wake(now, &self.timing);
+        }
+        out
+    }
+
+    /// When [`Machine::step`] wants an [`Event::Tick`] if nothing else happens.
+    #[must_use]
+    pub fn wake_at(&self, now: Time) -> Option<Time> {
+        if !self.synced || !self.inventoried {
+            return None;
+        }
+        let cx = self.context(now);
+        let seats = self.seats.values().filter_map(|seat| seat.wake_at(&cx)).min();
+        let life = self.life.wake_at(&self.timing);
+        let peers = self.peers.wake_at(&self.me, now, &self.timing);
+        [seats, life, peers].into_iter().flatten().min()
+    }
+
+    /// The end of the right, if one runs. Adding or extending an address is allowed only before it.
+    #[must_use]
+    pub fn right(&self, now: Time) -> Option<Time> {
+        self.life.right(now).map(|(_, until)| until)
+    }
+
+    /// The vip Lease as last known.
+    #[must_use]
+    pub fn title(&self, key: &Key) -> Option<&Title> {
+        self.seats.get(key)?.title()
+    }
+
+    /// All vip Leases as last known.
+    pub fn titles(&self) -> impl Iterator<Item = (&Key, &Title)> {
+        self.seats.iter().filter_map(|(key, seat)| Some((key, seat.title()?)))
+    }
+
+    /// Whether the vip Lease names this node in its current epoch.
+    #[must_use]
+    pub fn holds(&self, key: &Key) -> bool {
+        self.seats.get(key).is_some_and(|seat| seat.held_by(&self.me, self.life.epoch()))
+    }
+
+    /// The addresses of `key` that are up in the kernel.
+    #[must_use]
+    pub fn up(&self, key: &Key) -> Option<&BTreeSet<IpAddr>> {
+        self.seats.get(key).map(Seat::up)
+    }
+
+    /// Whether a vip Lease names a dead epoch, or nobody.
+    #[must_use]
+    pub fn free(&self, title: &Title, now: Time) -> bool {
+        title.content.holder.as_ref().is_none_or(|holder| self.peers.dead(holder, now, &self.timing))
+    }
+
+    /// Nodes whose epoch is open as far as known.
+    pub fn live(&self) -> impl Iterator<Item = &NodeName> {
+        self.peers.open()
+    }
+
+    /// Figures of the moment.
+    #[must_use]
+    pub fn summary(&self, now: Time) -> Summary {
+        let epoch = self.life.epoch().cloned();
+        let held = self.seats.values().filter(|seat| seat.held_by(&self.me, epoch.as_ref())).count();
+        Summary { right: self.right(now), held, epoch }
+    }
+
+    fn take(&mut self, event: Event, now: Time, out: &mut Vec<Action>) {
+        match event {
+            Event::Tick => {}
+            Event::Node { node, version, lease } => {
+                if node == self.me {
+                    self.life.observe(version, lease.clone(), &self.timing, out);
+                }
+                self.peers.observe(&node, version, lease, now);
+            }
+            Event::Title { key, version, title } => self.seat(key).observe(version, title, now),
+            Event::Synced => {
+                self.synced = true;
+                self.peers.synced(now);
+                self.seats.values_mut().for_each(Seat::synced);
+            }
+            Event::NodeAnswer { node, nonce, answer } if node == self.me => {
+                if let super::event::Answer::Written(version, lease) = &answer {
+                    self.peers.observe(&node, *version, lease.clone(), now);
+                }
+                self.life.answered(nonce, answer, now, &self.timing, out);
+            }
+            Event::NodeAnswer { node, nonce, answer } => {
+                self.peers.answered(&node, nonce, answer, now, &self.timing, out);
+            }
+            Event::TitleAnswer { key, nonce, answer } => {
+                let timing = self.timing.clone();
+                self.seat(key.clone()).answered(&key, nonce, answer, now, &timing, out);
+            }
+            Event::Checked { key, version, taken } => {
+                let timing = self.timing.clone();
+                self.seat(key).checked(version, taken, now, &timing);
+            }
+            Event::Wanted { key, want } => self.seat(key).want(want),
+            Event::Found { key, up } => self.seat(key).found(up),
+            Event::Inventoried => self.inventoried = true,
+            Event::Kernel { key, up } => {
+                let asked = self.asked.remove(&key).unwrap_or_default();
+                let timing = self.timing.clone();
+                self.seat(key).kernel(up, &asked, now, &timing);
+            }
+            Event::Vanished { key, address } => self.seat(key).vanished(address),
+            Event::Leave => self.leave(),
+            Event::Abandon => {
+                self.leave();
+                self.life.end(out);
+            }
+        }
+    }
+
+    fn leave(&mut self) {
+        if self.leaving == Leaving::No {
+            self.leaving = Leaving::Asked;
+        }
+    }
+
+    fn seat(&mut self, key: Key) -> &mut Seat {
+        let synced = self.synced;
+        self.seats.entry(key).or_insert_with(|| Seat::new(synced))
+    }
+
+    fn context(&self, now: Time) -> Context<'_> {
+        Context {
+            now,
+            me: &self.me,
+            right: self.life.right(now).map(|(epoch, _)| epoch),
+            waking: self.life.waking(),
+            continued: self.life.continued(),
+            leaving: self.leaving != Leaving::No,
+            peers: &self.peers,
+            timing: &self.timing,
+        }
+    }
+
+    fn decide(&mut self, only: Option<Key>, now: Time, out: &mut Vec<Action>) {
+        self.peers.decide(&self.me, now, &self.timing, &mut self.nonces, out);
+        self.decide_seats(only, now, out);
+        let needs = self.needs(now);
+        self.life.decide(&needs, now, &self.timing, &mut self.nonces, out);
+        self.finish(&needs, out);
+    }
+
+    fn decide_seats(&mut self, only: Option<Key>, now: Time, out: &mut Vec<Action>) {
+        let mut seats = std::mem::take(&mut self.seats);
+        let mut nonces = self.nonces.clone();
+        let cx = self.context(now);
+        let mut decided = Vec::new();
+        if let Some(key) = only {
+            if let Some(seat) = seats.get_mut(&key) {
+                seat.decide(&key, &cx, &mut nonces, &mut decided);
+            }
+        } else {
+            for (key, seat) in &mut seats {
+                seat.decide(key, &cx, &mut nonces, &mut decided);
+            }
+            seats.retain(|_, seat| !seat.forgettable());
+        }
+        for action in &decided {
+            if let Action::Set { key, addresses } = action {
+                self.asked.insert(key.clone(), addresses.clone());
+            }
+        }
+        self.nonces = nonces;
+        self.seats = seats;
+        out.append(&mut decided);
+    }
+
+    fn needs(&self, now: Time) -> Needs {
+        let cx = self.context(now);
+        let epoch = self.life.epoch();
+        let silent = self.seats.values().all(Seat::silent);
+        let released = silent && !self.seats.values().any(|seat| seat.held_by(&self.me, epoch));
+        let brisk =
+            self.peers.suspicious(&self.me, now) || self.seats.values().any(|seat| seat.brisk(&cx, epoch));
+        let leaving = self.leaving != Leaving::No;
+        // Without an epoch nothing can be handed over any more: closing it spares the others the wait.
+        Needs { silent, brisk, leaving, close: leaving && silent && (released || epoch.is_none()) }
+    }
+
+    fn finish(&mut self, needs: &Needs, out: &mut Vec<Action>) {
+        if self.leaving == Leaving::Asked && needs.close && self.life.closed() {
+            self.leaving = Leaving::Done;
+            out.push(Action::Done);
+        }
+    }
+}
+
+/// The one `VirtualIP` that an event is about, if it cannot change anything for another.
+fn touched(event: &Event) -> Option<Key> {
+    match event {
+        Event::Title { key, .. }
+        | Event::TitleAnswer { key, .. }
+        | Event::Checked { key, .. }
+        | Event::Wanted { key, .. }
+        | Event::Kernel { key, .. }
+        | Event::Vanished { key, .. } => Some(key.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,489 @@
+//! One `VirtualIP` as seen from this node: its Lease, its addresses in the kernel, and what to do next (rules 6
+//! to 11).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::event::{Action, Answer, TitleWrite, Want, Why};
+use super::lease::{Epoch, Expect, Holder, Key, NodeName, Nonce, Offer, Title, TitleContent, Version};
+use super::life::Nonces;
+use super::peers::Peers;
+use super::time::Time;
+use super::timing::Timing;
+
+type Addresses = BTreeSet<IpAddr>;
+
+/// What is known of the Lease.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Known {
+    Unknown,
+    Absent(Version),
+    Present(Title),
+}
+
+/// Whose the Lease is, judged at its latest known version.
+enum Standing {
+    /// Not known yet.
+    Unknown,
+    /// Ours, in the current epoch.
+    Mine,
+    /// A living other's.
+    Theirs,
+    /// Nobody's, or a dead epoch's: it may be claimed.
+    Free,
+}
+
+/// A read of all Leases that looks for others who list our addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+enum Check {
+    #[default]
+    None,
+    Asked(Version),
+    Seen(Version, Addresses),
+}
+
+/// The machine's facts that a seat decides by.
+pub(super) struct Context<'a> {
+    pub(super) now: Time,
+    pub(super) me: &'a NodeName,
+    /// The epoch, if its right runs.
+    pub(super) right: Option<&'a Epoch>,
+    /// A former life's epoch is being looked at: the kernel is left as it is.
+    pub(super) waking: bool,
+    /// The epoch was begun by a former life.
+    pub(super) continued: bool,
+    pub(super) leaving: bool,
+    pub(super) peers: &'a Peers,
+    pub(super) timing: &'a Timing,
+}
+
+/// One `VirtualIP` on this node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Seat {
+    known: Known,
+    want: Option<Want>,
+    /// Addresses that are up in the kernel.
+    up: Addresses,
+    /// A call to the kernel is under way: one hand for each address (rule 8).
+    setting: bool,
+    flight: Option<Nonce>,
+    /// At this version a gift or release was sent: no answering before a later version is known (rule 9).
+    given: Option<Version>,
+    /// A write of this process on the Lease succeeded.
+    own: bool,
+    check: Check,
+    free_since: Option<Time>,
+    /// When the pending offer was first seen, and to whom.
+    offered: Option<(NodeName, Time)>,
+    /// Successors that did not accept in time.
+    silent: BTreeSet<NodeName>,
+    rest_until: Time,
+    kernel_rest_until: Time,
+}
+
+impl Seat {
+    pub(super) fn new(synced: bool) -> Self {
+        Self {
+            known: if synced { Known::Absent(0) } else { Known::Unknown },
+            want: None,
+            up: Addresses::new(),
+            setting: false,
+            flight: None,
+            given: None,
+            own: false,
+            check: Check::None,
+            free_since: None,
+            offered: None,
+            silent: BTreeSet::new(),
+            rest_until: Time::default(),
+            kernel_rest_until: Time::default(),
+        }
+    }
+
+    pub(super) fn title(&self) -> Option<&Title> {
+        match &self.known {
+            Known::Present(title) => Some(title),
+            Known::Unknown | Known::Absent(_) => None,
+        }
+    }
+
+    pub(super) fn up(&self) -> &Addresses {
+        &self.up
+    }
+
+    /// Nothing is up and nothing under way in the kernel.
+    pub(super) fn silent(&self) -> bool {
+        self.up.is_empty() && !self.setting
+    }
+
+    /// Nothing is left to do with it, and nothing would be lost by forgetting it.
+    pub(super) fn forgettable(&self) -> bool {
+        self.silent()
+            && self.flight.is_none()
+            && matches!(self.known, Known::Absent(_))
+            && matches!(self.want, None | Some(Want::Abstain | Want::Retire { .. }))
+    }
+
+    pub(super) fn synced(&mut self) {
+        if self.known == Known::Unknown {
+            self.known = Known::Absent(0);
+        }
+    }
+
+    pub(super) fn found(&mut self, up: Addresses) {
+        self.up.extend(up);
+    }
+
+    pub(super) fn want(&mut self, want: Want) {
+        if self.want.as_ref() != Some(&want) {
+            self.silent.clear();
+            self.want = Some(want);
+        }
+    }
+
+    /// Takes in a version of the Lease; versions only go forward (rule 7).
+    pub(super) fn observe(&mut self, version: Version, title: Option<Title>, now: Time) {
+        let newer = match &self.known {
+            Known::Unknown => true,
+            Known::Absent(known) => version > *known,
+            Known::Present(known) => version > known.version,
+        };
+        if !newer {
+            return;
+        }
+        if self.given.is_some_and(|given| version > given) {
+            self.given = None;
+        }
+        let offer = title.as_ref().and_then(|title| title.content.offer.as_ref());
+        let to = offer.map(|offer| offer.to.node.clone());
+        if self.offered.as_ref().map(|(node, _)| node) != to.as_ref() {
+            self.offered = to.map(|node| (node, now));
+        }
+        self.check = Check::None;
+        self.known = title.map_or(Known::Absent(version), Known::Present);
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        key: &Key,
+        nonce: Nonce,
+        answer: Answer<Title>,
+        now: Time,
+        timing: &Timing,
+        out: &mut Vec<Action>,
+    ) {
+        if self.flight == Some(nonce) {
+            self.flight = None;
+        }
+        match answer {
+            Answer::Written(version, title) => {
+                self.own = true;
+                self.observe(version, title, now);
+            }
+            Answer::Conflict | Answer::Unknown => {
+                self.rest_until = now + timing.retry;
+                out.push(Action::ReadTitle(key.clone()));
+            }
+        }
+    }
+
+    pub(super) fn checked(&mut self, version: Version, taken: Option<Addresses>, now: Time, timing: &Timing) {
+        if self.check != Check::Asked(version) {
+            return;
+        }
+        self.check = match taken {
+            Some(taken) => Check::Seen(version, taken),
+            None => Check::None,
+        };
+        if !matches!(&self.check, Check::Seen(_, taken) if taken.is_empty()) {
+            self.rest_until = now + timing.retry;
+        }
+    }
+
+    pub(super) fn kernel(&mut self, up: Addresses, asked: &Addresses, now: Time, timing: &Timing) {
+        self.setting = false;
+        if up != *asked {
+            self.kernel_rest_until = now + timing.retry;
+        }
+        self.up = up;
+    }
+
+    pub(super) fn vanished(&mut self, address: IpAddr) {
+        self.up.remove(&address);
+    }
+
+    fn standing(&self, cx: &Context<'_>) -> Standing {
+        let title = match &self.known {
+            Known::Unknown => return Standing::Unknown,
+            Known::Absent(_) => return Standing::Free,
+            Known::Present(title) => title,
+        };
+        match &title.content.holder {
+            None => Standing::Free,
+            Some(holder) if holder.node == *cx.me && Some(&holder.epoch) == cx.right => Standing::Mine,
+            Some(holder) if cx.peers.dead(holder, cx.now, cx.timing) => Standing::Free,
+            Some(_) => Standing::Theirs,
+        }
+    }
+
+    /// Whether the Lease names this (node, epoch).
+    pub(super) fn held_by(&self, me: &NodeName, epoch: Option<&Epoch>) -> bool {
+        let holder = self.title().and_then(|title| title.content.holder.as_ref());
+        holder.is_some_and(|holder| holder.node == *me && Some(&holder.epoch) == epoch)
+    }
+
+    /// Whether this node has a reason to renew briskly for it.
+    pub(super) fn brisk(&self, cx: &Context<'_>, epoch: Option<&Epoch>) -> bool {
+        let claims = matches!(self.want, Some(Want::Hold { .. }))
+            && self.title().is_none_or(|title| {
+                title.content.holder.as_ref().is_none_or(|holder| cx.peers.dead(holder, cx.now, cx.timing))
+            });
+        let offered = self.title().and_then(|title| title.content.offer.as_ref());
+        self.held_by(cx.me, epoch)
+            || !self.silent()
+            || (claims && self.known != Known::Unknown)
+            || offered.is_some_and(|offer| offer.to.node == *cx.me)
+    }
+
+    /// Decides on the next call to the kernel and the next write; at most one of each.
+    pub(super) fn decide(&mut self, key: &Key, cx: &Context<'_>, nonces: &mut Nonces, out: &mut Vec<Action>) {
+        self.give_up_on_silent_successor(cx);
+        self.set_kernel(key, cx, out);
+        let standing = self.standing(cx);
+        if !matches!(standing, Standing::Free) {
+            self.free_since = None;
+        }
+        if self.flight.is_some() || cx.right.is_none() || cx.now < self.rest_until {
+            return;
+        }
+        let next = match standing {
+            Standing::Unknown => None,
+            Standing::Mine => self.as_holder(key, cx, out),
+            Standing::Theirs => self.as_successor(cx),
+            Standing::Free => self.as_claimer(cx),
+        };
+        let Some((why, content)) = next else { return };
+        let (expect, version) = match &self.known {
+            Known::Present(title) => (Expect::At(title.version), title.version),
+            Known::Absent(version) => (Expect::Absent, *version),
+            Known::Unknown => return,
+        };
+        if matches!(why, Why::Gift | Why::Release | Why::Retire) {
+            self.given = Some(version);
+        }
+        let nonce = nonces.draw();
+        self.flight = Some(nonce);
+        out.push(Action::WriteTitle(TitleWrite { key: key.clone(), expect, content, why, nonce }));
+    }
+
+    fn set_kernel(&mut self, key: &Key, cx: &Context<'_>, out: &mut Vec<Action>) {
+        if cx.waking || self.setting || cx.now < self.kernel_rest_until {
+            return;
+        }
+        let target = self.target(cx);
+        if target != self.up {
+            self.setting = true;
+            out.push(Action::Set { key: key.clone(), addresses: target });
+        }
+    }
+
+    /// The addresses that may be up (rule 7).
+    fn target(&self, cx: &Context<'_>) -> Addresses {
+        let Standing::Mine = self.standing(cx) else { return Addresses::new() };
+        let Some(title) = self.title() else { return Addresses::new() };
+        if self.given.is_some() || self.steps_aside(title, cx) {
+            return Addresses::new();
+        }
+        let granted = &title.content.granted;
+        let entitled: Addresses = match self.entitled() {
+            Some(entitled) => granted & entitled,
+            None => granted.clone(),
+        };
+        // In a continued epoch a write of the former life may still be under way: what is up may stay, since that
+        // life gave nothing away while it was up; nothing absent is added before a write of our own.
+        if cx.continued && !self.own { &entitled & &self.up } else { entitled }
+    }
+
+    fn entitled(&self) -> Option<&Addresses> {
+        match self.want.as_ref()? {
+            Want::Hold { addresses, .. } | Want::Yield { addresses, .. } => Some(addresses),
+            Want::Abstain | Want::Retire { .. } => None,
+        }
+    }
+
+    /// Whether the holder must fall silent because the address leaves this node.
+    fn steps_aside(&self, title: &Title, cx: &Context<'_>) -> bool {
+        match &self.want {
+            _ if title.deleting => true,
+            Some(Want::Retire { .. } | Want::Abstain) => true,
+            Some(Want::Yield { to, must, .. }) => {
+                Self::accepted(title, to, cx).is_some() || (*must && self.successor(to, cx).is_none())
+            }
+            Some(Want::Hold { .. }) | None => false,
+        }
+    }
+
+    /// The successor that has accepted, if its epoch is still open.
+    fn accepted(title: &Title, to: &[NodeName], cx: &Context<'_>) -> Option<Holder> {
+        let offer = title.content.offer.as_ref()?;
+        let valid = offer.accepted && to.contains(&offer.to.node) && alive(&offer.to, cx);
+        valid.then(|| offer.to.clone())
+    }
+
+    /// The best successor with an open epoch that has not let an offer pass.
+    fn successor(&self, to: &[NodeName], cx: &Context<'_>) -> Option<Holder> {
+        to.iter().filter(|node| !self.silent.contains(*node) && *node != cx.me).find_map(|node| {
+            let epoch = cx.peers.open_epoch(node)?.clone();
+            Some(Holder { node: node.clone(), epoch })
+        })
+    }
+
+    fn give_up_on_silent_successor(&mut self, cx: &Context<'_>) {
+        let accepted =
+            self.title().and_then(|title| title.content.offer.as_ref()).is_some_and(|o| o.accepted);
+        if let Some((node, since)) = &self.offered
+            && !accepted
+            && cx.now.since(*since) >= cx.timing.offer
+        {
+            self.silent.insert(node.clone());
+        }
+    }
+
+    fn as_holder(
+        &mut self,
+        key: &Key,
+        cx: &Context<'_>,
+        out: &mut Vec<Action>,
+    ) -> Option<(Why, TitleContent)> {
+        let title = self.title()?.clone();
+        let content = title.content.clone();
+        if self.steps_aside(&title, cx) {
+            return self.silent().then(|| self.part(&title, cx));
+        }
+        if self.given.is_some() || (cx.continued && !self.own) {
+            return Some((Why::Confirm, content));
+        }
+        match &self.want {
+            Some(Want::Yield { to, .. }) => {
+                let successor = self.successor(to, cx);
+                let asked = content.offer.as_ref().map(|offer| &offer.to);
+                if successor.as_ref() != asked {
+                    let offer = successor.map(|to| Offer { to, accepted: false });
+                    return Some((Why::Offer, TitleContent { offer, ..content }));
+                }
+            }
+            Some(Want::Hold { .. }) if content.offer.is_some() => {
+                return Some((Why::Offer, TitleContent { offer: None, ..content }));
+            }
+            _ => {}
+        }
+        self.settle(key, content, title.version, out)
+    }
+
+    /// The address is silent here: give it to the successor that accepted, or to nobody.
+    fn part(&self, title: &Title, cx: &Context<'_>) -> (Why, TitleContent) {
+        let content = title.content.clone();
+        if let Some(Want::Yield { to, .. }) = &self.want
+            && let Some(successor) = Self::accepted(title, to, cx)
+        {
+            let moves = content.moves.wrapping_add(1);
+            return (Why::Gift, TitleContent { holder: Some(successor), offer: None, moves, ..content });
+        }
+        if matches!(self.want, Some(Want::Retire { .. })) || title.deleting {
+            return (Why::Retire, TitleContent::default());
+        }
+        (Why::Release, TitleContent { holder: None, offer: None, ..content })
+    }
+
+    /// Brings the listed addresses in line with those entitled to: what is new is first asked for, then looked for
+    /// in every other Lease, then granted; what is gone leaves the list when it is silent.
+    fn settle(
+        &mut self,
+        key: &Key,
+        content: TitleContent,
+        version: Version,
+        out: &mut Vec<Action>,
+    ) -> Option<(Why, TitleContent)> {
+        let entitled = self.entitled()?.clone();
+        let missing = &entitled - &content.granted;
+        let surplus = &content.granted - &entitled;
+        let silenced = !surplus.is_empty() && !self.setting && self.up.is_disjoint(&surplus);
+        if silenced || missing != content.wanted {
+            let granted = if silenced { &content.granted & &entitled } else { content.granted.clone() };
+            return Some((Why::Settle, TitleContent { granted, wanted: missing, ..content }));
+        }
+        if missing.is_empty() {
+            return None;
+        }
+        let taken = match &self.check {
+            Check::Asked(_) => return None,
+            Check::Seen(seen, taken) if *seen == version => taken.clone(),
+            Check::Seen(..) | Check::None => missing.clone(),
+        };
+        let free = &missing - &taken;
+        if free.is_empty() {
+            self.check = Check::Asked(version);
+            out.push(Action::Check { key: key.clone(), version, addresses: missing });
+            return None;
+        }
+        Some((
+            Why::Settle,
+            TitleContent { granted: &content.granted | &free, wanted: &missing & &taken, ..content },
+        ))
+    }
+
+    fn as_successor(&self, cx: &Context<'_>) -> Option<(Why, TitleContent)> {
+        let content = &self.title()?.content;
+        let offer = content.offer.as_ref()?;
+        let mine = offer.to.node == *cx.me && Some(&offer.to.epoch) == cx.right && !offer.accepted;
+        let willing = mine && !cx.leaving && matches!(self.want, Some(Want::Hold { .. }));
+        willing.then(|| {
+            let offer = Some(Offer { to: offer.to.clone(), accepted: true });
+            (Why::Accept, TitleContent { offer, ..content.clone() })
+        })
+    }
+
+    fn as_claimer(&mut self, cx: &Context<'_>) -> Option<(Why, TitleContent)> {
+        let since = *self.free_since.get_or_insert(cx.now);
+        let old = self.title().map(|title| title.content.clone()).unwrap_or_default();
+        match self.want.as_ref()? {
+            Want::Retire { steward: true } if self.title().is_some() && self.silent() => {
+                Some((Why::Retire, TitleContent::default()))
+            }
+            Want::Hold { rank, addresses } if !cx.leaving && self.silent() => {
+                let deleting = self.title().is_some_and(|title| title.deleting);
+                if deleting || cx.now < since + cx.timing.grace * *rank {
+                    return deleting.then_some((Why::Retire, TitleContent::default()));
+                }
+                let epoch = cx.right?.clone();
+                let again = old.holder.as_ref().is_some_and(|holder| holder.node == *cx.me);
+                let moves =
+                    if again || self.title().is_none() { old.moves } else { old.moves.wrapping_add(1) };
+                // The last holder is gone and silent, so addresses that are no longer wished for may be dropped.
+                let granted = &old.granted & addresses;
+                let wanted = addresses - &granted;
+                let holder = Some(Holder { node: cx.me.clone(), epoch });
+                Some((Why::Claim, TitleContent { holder, offer: None, granted, wanted, moves }))
+            }
+            _ => None,
+        }
+    }
+
+    /// When [`Seat::decide`] may have something to do without any event.
+    pub(super) fn wake_at(&self, cx: &Context<'_>) -> Option<Time> {
+        let claim = match (&self.want, self.free_since) {
+            (Some(Want::Hold { rank, .. }), Some(since)) => Some(since + cx.timing.grace * *rank),
+            _ => None,
+        };
+        let offer = self.offered.as_ref().map(|(_, since)| *since + cx.timing.offer);
+        [claim, offer, Some(self.rest_until), Some(self.kernel_rest_until)]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > cx.now)
+            .min()
+    }
+}
+
+fn alive(holder: &Holder, cx: &Context<'_>) -> bool {
+    cx.peers.open_epoch(&holder.node) == Some(&holder.epoch)
+}

@@ -1,0 +1,137 @@
+//! The spans the protocol is built on, and which combinations are safe.
+
+use std::time::Duration;
+
+/// How late a kernel may remove an address after its whole-second lifetime ended: measured 0.01 to 0.36 s, and
+/// up to 0.5 s after an extension.
+pub const KERNEL_SLACK: Duration = Duration::from_millis(500);
+
+/// The spans of one node. All are on the node's own clock.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Timing {
+    /// Duration that the node Lease states while the node owns or is about to: others may close it after that.
+    pub duration: Duration,
+    /// Interval between renewals while the node owns.
+    pub renew: Duration,
+    /// Duration that the node Lease states while the node owns nothing.
+    pub idle_duration: Duration,
+    /// How long a node owns nothing before it renews slowly.
+    pub idle_after: Duration,
+    /// A node placed `n`-th waits `n` times this long before it claims or closes in place of a better one.
+    pub grace: Duration,
+    /// How long an offer may stay unaccepted before another successor is asked.
+    pub offer: Duration,
+    /// Wait after a failed or conflicting write.
+    pub retry: Duration,
+}
+
+/// Why a duration and a renewal interval do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TimingError {
+    /// The kernel counts address lifetimes in whole seconds.
+    #[error(
+        "lease duration {duration:?} is too short: the kernel counts address lifetimes in whole seconds, so use 2s or more"
+    )]
+    TooShort {
+        /// The duration asked for.
+        duration: Duration,
+    },
+    /// The kernel would remove addresses between two renewals.
+    #[error(
+        "renew interval {renew:?} is too long for lease duration {duration:?}: an address may live {lifetime:?} after a renewal, so use a renew interval of at most {longest:?}"
+    )]
+    RenewTooSlow {
+        /// The renewal interval asked for.
+        renew: Duration,
+        /// The duration asked for.
+        duration: Duration,
+        /// The whole seconds that an address may live after a renewal.
+        lifetime: Duration,
+        /// The longest renewal interval that fits.
+        longest: Duration,
+    },
+    /// A renewal interval of zero would never rest.
+    #[error("renew interval {renew:?} is too short: use 100ms or more")]
+    RenewTooFast {
+        /// The renewal interval asked for.
+        renew: Duration,
+    },
+}
+
+impl Timing {
+    /// The spans for a Lease of `duration` that is renewed every `renew`.
+    ///
+    /// # Errors
+    /// [`TimingError`] when the two do not fit together; its text says what would.
+    pub fn new(duration: Duration, renew: Duration) -> Result<Self, TimingError> {
+        if duration < Duration::from_secs(2) {
+            return Err(TimingError::TooShort { duration });
+        }
+        if renew < Duration::from_millis(100) {
+            return Err(TimingError::RenewTooFast { renew });
+        }
+        let timing = Self {
+            duration,
+            renew,
+            idle_duration: duration * 10,
+            idle_after: duration * 5,
+            grace: Duration::from_millis(250),
+            offer: Duration::from_millis(500),
+            retry: Duration::from_millis(50),
+        };
+        // A renewal needs a moment itself: a tenth of the duration is left for it.
+        let lifetime = timing.kernel_lifetime(duration / 30);
+        let longest = lifetime * 3 / 5;
+        if renew > longest {
+            return Err(TimingError::RenewTooSlow { renew, duration, lifetime, longest });
+        }
+        Ok(timing)
+    }
+
+    /// How long a renewal gives a right when the Lease states `duration`, counted from before it was sent. What is
+    /// taken off bears clocks that run at rates 5 % apart.
+    #[must_use]
+    pub fn right_of(&self, duration: Duration) -> Duration {
+        duration * 9 / 10
+    }
+
+    /// The lifetime, in whole seconds, that the kernel may be given `age` after the renewal was sent:
+    /// `age + lifetime + slack <= duration - margin` (rule 10). Zero when no lifetime fits any more.
+    #[must_use]
+    pub fn kernel_lifetime(&self, age: Duration) -> Duration {
+        whole_lifetime(self.right_of(self.duration).saturating_sub(age))
+    }
+
+    /// How long a write may take before its answer is given up.
+    #[must_use]
+    pub fn call_timeout(&self) -> Duration {
+        self.duration / 6
+    }
+}
+
+/// The lifetime in whole seconds that fits into the rest of a right, with the kernel's slack.
+#[must_use]
+pub fn whole_lifetime(rest: Duration) -> Duration {
+    Duration::from_secs(rest.saturating_sub(KERNEL_SLACK).as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_gives_the_kernel_two_seconds() {
+        let timing = Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap();
+        assert_eq!(timing.kernel_lifetime(Duration::from_millis(5)), Duration::from_secs(2));
+        assert_eq!(timing.kernel_lifetime(Duration::from_millis(300)), Duration::from_secs(1));
+        assert_eq!(timing.kernel_lifetime(Duration::from_millis(1300)), Duration::ZERO);
+    }
+
+    #[test]
+    fn spans_that_do_not_fit_are_refused_with_what_would() {
+        let slow = Timing::new(Duration::from_secs(3), Duration::from_secs(2)).unwrap_err();
+        assert!(slow.to_string().contains("at most 1.2s"), "{slow}");
+        assert!(Timing::new(Duration::from_secs(1), Duration::from_millis(300)).is_err());
+        assert!(Timing::new(Duration::from_secs(3), Duration::ZERO).is_err());
+    }
+}
