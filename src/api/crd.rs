@@ -1,6 +1,8 @@
 //! The custom resource definitions, as objects and as the text in `crds/`.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use kube::CustomResourceExt;
 
 use super::{VirtualIP, VirtualIPNode};
@@ -11,7 +13,24 @@ const HEADER: &str = "# Generated from src/api by `virtualip crd`; do not edit.\
 /// All custom resource definitions.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![VirtualIP::crd(), VirtualIPNode::crd()]
+    let mut crds = vec![VirtualIP::crd(), VirtualIPNode::crd()];
+    let versions = crds.iter_mut().flat_map(|crd| &mut crd.spec.versions);
+    for schema in versions.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut()) {
+        join_lines(schema);
+    }
+    crds
+}
+
+/// Doc comments are broken into lines for us; `kubectl explain` breaks them for its own reader.
+fn join_lines(schema: &mut JSONSchemaProps) {
+    if let Some(description) = &mut schema.description {
+        *description =
+            description.split("\n\n").map(|text| text.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
+    }
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(join_lines);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        join_lines(items);
+    }
 }
 
 /// One file per definition: its name in `crds/` and its text.

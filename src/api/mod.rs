@@ -7,7 +7,9 @@ mod address_schema;
 pub mod conditions;
 pub mod crd;
 pub mod names;
-mod placement_schema;
+#[cfg(test)]
+mod rules_test;
+mod schema;
 mod virtualip;
 mod virtualipnode;
 

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Address, AddressError, VipKey, address_schema, placement_schema};
+use super::{Address, AddressError, VipKey, address_schema, schema};
 
 /// What should be: the addresses, and where they may live.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub struct VirtualIPSpec {
     /// The interface that carries the addresses, by the same name on every node. Left out, each node finds its own: the
     /// interface that is up and has the longest on-link prefix that contains the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "placement_schema::interface")]
+    #[schemars(schema_with = "schema::interface")]
     pub interface: Option<String>,
     /// Which nodes may have the addresses. Left out: every node that has a fitting interface with a carrier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub struct VirtualIPSpec {
 pub struct Placement {
     /// Labels that a node must have, all of them, with these values. Empty: every node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "placement_schema::node_selector")]
+    #[schemars(schema_with = "schema::node_selector")]
     pub node_selector: BTreeMap<String, String>,
 }
 
