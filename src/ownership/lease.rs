@@ -18,20 +18,7 @@ impl fmt::Display for NodeName {
     }
 }
 
-/// Which `VirtualIP`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
+pub use crate::api::VipKey as Key;
 
 /// One life of a node. The uid keeps epochs apart when somebody deleted the node Lease and its numbers start again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -83,6 +83,7 @@ pub(super) struct Life {
 }
 
 /// A write to the own Lease.
+#[derive(Clone, Copy)]
 struct Write {
     expect: Expect,
     number: i32,
