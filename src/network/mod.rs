@@ -1,1 +1,37 @@
 //! Links, addresses, ARP and NDP of this node; knows nothing of Kubernetes.
+//!
+//! [`Kernel`] asks and changes, [`Monitor`] hears what changed, [`Announcer`] and [`Listener`] speak and listen on
+//! the wire. Nothing here knows who may own an address: callers hold the right, this room only acts.
+
+mod address;
+mod announcer;
+pub mod arp;
+mod claim;
+pub mod clock;
+mod ethernet;
+mod host_lock;
+mod kernel;
+mod link;
+mod listener;
+mod mac;
+mod mark;
+mod message;
+mod monitor;
+pub mod ndp;
+mod packet_socket;
+mod probe;
+#[cfg(test)]
+mod testing;
+
+pub use address::{Added, AddressError, Removed};
+pub use announcer::Announcer;
+pub use claim::Claim;
+pub use host_lock::{HostLock, LockError};
+pub use kernel::{Kernel, KernelError};
+pub use link::{Link, Links, Unfit};
+pub use listener::Listener;
+pub use mac::{InvalidMac, Mac};
+pub use mark::{LABEL_SUFFIX, Marked, PROTOCOL};
+pub use monitor::{Change, Monitor};
+pub use packet_socket::WireError;
+pub use probe::probe;

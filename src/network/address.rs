@@ -1,0 +1,339 @@
+//! Adding, renewing and removing our addresses, and never anybody else's.
+
+use std::{collections::BTreeMap, io};
+
+use futures::future::join_all;
+use ipnet::IpNet;
+use nix::errno::Errno;
+use rtnetlink::{
+    AddressMessageBuilder,
+    packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE},
+    packet_route::{
+        RouteNetlinkMessage,
+        address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo},
+    },
+};
+
+use super::{Kernel, KernelError, Marked, mark, message::Configured};
+
+/// What adding an address did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// It was not there.
+    New,
+    /// It was there with our mark, and lives on with the new lifetime.
+    Renewed,
+}
+
+/// What removing an address did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// It was there.
+    Now,
+    /// It was gone already.
+    Before,
+}
+
+/// An address was not changed as wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressError {
+    /// The node has that address without our mark: somebody else configured it, and it is left alone.
+    #[error(
+        "{address} is configured on interface {link} by somebody else: remove it there, or choose another address"
+    )]
+    Foreign {
+        /// As it is configured.
+        address: IpNet,
+        /// The interface's name, or its index if it has gone since.
+        link: String,
+    },
+    /// Only an address that is there can be renewed.
+    #[error("{address} is not on interface {link} any more")]
+    Missing {
+        /// The address.
+        address: IpNet,
+        /// The interface's index.
+        link: u32,
+    },
+    /// The interface has gone.
+    #[error("there is no interface with index {link} for {address}")]
+    NoLink {
+        /// The address.
+        address: IpNet,
+        /// The interface's index.
+        link: u32,
+    },
+    /// The kernel was not able or not willing.
+    #[error("cannot {verb} {address} on interface {link}")]
+    Refused {
+        /// What was tried.
+        verb: &'static str,
+        /// The address.
+        address: IpNet,
+        /// The interface's index.
+        link: u32,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// What is there could not be looked at, so nothing was changed.
+    #[error("cannot look at what is configured")]
+    Unknown(#[from] KernelError),
+}
+
+/// What is configured, and the names of the interfaces that matter: one look serves many changes.
+struct Look {
+    present: Vec<Configured>,
+    names: BTreeMap<u32, String>,
+}
+
+impl Look {
+    fn exactly(&self, link: u32, address: IpNet) -> Option<&Configured> {
+        self.present.iter().find(|there| there.link == link && there.address == address)
+    }
+}
+
+impl Kernel {
+    /// Gives the interface `link` an address for `lifetime` whole seconds (at least 1), after which the kernel
+    /// removes it. If it is there with our mark it is renewed.
+    ///
+    /// IPv6 addresses are added without duplicate address detection, and with a preferred lifetime of 0 so that they
+    /// are never chosen as a source; host addresses (/32, /128) without a route to their prefix.
+    ///
+    /// # Errors
+    /// [`AddressError::Foreign`] when the node has it from somebody else, with any prefix length, on this interface
+    /// or on another that answers for it; nothing is changed then.
+    pub async fn add(&self, link: u32, address: IpNet, lifetime: u32) -> Result<Added, AddressError> {
+        let look = self.look(&[(link, address)]).await?;
+        self.add_after(&look, link, address, lifetime).await
+    }
+
+    /// As [`Kernel::add`], for many at the price of one look at what is there; outcomes in the order of `wanted`.
+    ///
+    /// # Errors
+    /// When what is there could not be looked at; nothing is changed then.
+    pub async fn add_all(
+        &self,
+        wanted: &[(u32, IpNet)],
+        lifetime: u32,
+    ) -> Result<Vec<Result<Added, AddressError>>, KernelError> {
+        let look = self.look(wanted).await?;
+        Ok(join_all(wanted.iter().map(|(link, address)| self.add_after(&look, *link, *address, lifetime)))
+            .await)
+    }
+
+    /// Lets an address with our mark live for `lifetime` whole seconds (at least 1) from now.
+    ///
+    /// # Errors
+    /// [`AddressError::Missing`] when it is not there (any more), [`AddressError::Foreign`] when it has lost our
+    /// mark; nothing is changed then.
+    pub async fn renew(&self, link: u32, address: IpNet, lifetime: u32) -> Result<(), AddressError> {
+        let look = self.look(&[(link, address)]).await?;
+        self.renew_after(&look, link, address, lifetime).await
+    }
+
+    /// As [`Kernel::renew`], for many at the price of one look at what is there; outcomes in the order of `ours`.
+    ///
+    /// # Errors
+    /// When what is there could not be looked at; nothing is changed then.
+    pub async fn renew_all(
+        &self,
+        ours: &[(u32, IpNet)],
+        lifetime: u32,
+    ) -> Result<Vec<Result<(), AddressError>>, KernelError> {
+        let look = self.look(ours).await?;
+        Ok(join_all(ours.iter().map(|(link, address)| self.renew_after(&look, *link, *address, lifetime)))
+            .await)
+    }
+
+    /// Takes an address with our mark from an interface; when this returns the node answers for it no more.
+    ///
+    /// # Errors
+    /// [`AddressError::Foreign`] when it does not carry our mark: it stays. That it has gone is no error.
+    pub async fn remove(&self, link: u32, address: IpNet) -> Result<Removed, AddressError> {
+        let present = self.addresses(Some(link)).await?;
+        self.remove_after(&present, link, address).await
+    }
+
+    /// As [`Kernel::remove`], for many at the price of one look at what is there; outcomes in the order of `ours`.
+    ///
+    /// # Errors
+    /// When what is there could not be looked at; nothing is changed then.
+    pub async fn remove_all(
+        &self,
+        ours: &[(u32, IpNet)],
+    ) -> Result<Vec<Result<Removed, AddressError>>, KernelError> {
+        let present = self.addresses(None).await?;
+        Ok(join_all(ours.iter().map(|(link, address)| self.remove_after(&present, *link, *address))).await)
+    }
+
+    async fn look(&self, wanted: &[(u32, IpNet)]) -> Result<Look, KernelError> {
+        let mut names = BTreeMap::new();
+        for (index, _) in wanted {
+            if !names.contains_key(index)
+                && let Some(link) = self.link(*index).await?
+            {
+                names.insert(*index, link.name);
+            }
+        }
+        Ok(Look { present: self.addresses(None).await?, names })
+    }
+
+    async fn add_after(
+        &self,
+        look: &Look,
+        link: u32,
+        address: IpNet,
+        lifetime: u32,
+    ) -> Result<Added, AddressError> {
+        let name = look.names.get(&link).ok_or(AddressError::NoLink { address, link })?;
+        for there in look.present.iter().filter(|there| there.address.addr() == address.addr()) {
+            if !there.marked && (there.link == link || self.answers(there.link).await?) {
+                return Err(self.foreign(there).await);
+            }
+            // Of one IPv6 address an interface has one prefix length only: ours may have had another before.
+            if there.marked && there.link == link && there.address != address && address.addr().is_ipv6() {
+                self.delete(there).await?;
+            }
+        }
+        if look.exactly(link, address).is_some() {
+            self.replace(name, link, address, lifetime).await?;
+            return Ok(Added::Renewed);
+        }
+        let message = configuration(name, link, address, lifetime);
+        match self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).await {
+            Ok(()) => Ok(Added::New),
+            Err(error) if is(&error, Errno::EEXIST) => self.settle(name, link, address, lifetime).await,
+            Err(error) if is(&error, Errno::ENODEV) => Err(AddressError::NoLink { address, link }),
+            Err(source) => Err(AddressError::Refused { verb: "add", address, link, source }),
+        }
+    }
+
+    /// It was not there when we looked, but when we added it: whose is it?
+    async fn settle(
+        &self,
+        name: &str,
+        link: u32,
+        address: IpNet,
+        lifetime: u32,
+    ) -> Result<Added, AddressError> {
+        let present = self.addresses(Some(link)).await?;
+        match present.iter().find(|there| there.address.addr() == address.addr()) {
+            Some(there) if there.marked && there.address == address => {
+                self.replace(name, link, address, lifetime).await?;
+                Ok(Added::Renewed)
+            }
+            Some(there) if !there.marked => Err(self.foreign(there).await),
+            _ => {
+                let source = io::Error::from(Errno::EEXIST);
+                Err(AddressError::Refused { verb: "add", address, link, source })
+            }
+        }
+    }
+
+    async fn renew_after(
+        &self,
+        look: &Look,
+        link: u32,
+        address: IpNet,
+        lifetime: u32,
+    ) -> Result<(), AddressError> {
+        let name = look.names.get(&link).ok_or(AddressError::NoLink { address, link })?;
+        match look.exactly(link, address) {
+            Some(there) if there.marked => self.replace(name, link, address, lifetime).await,
+            Some(there) => Err(self.foreign(there).await),
+            None => Err(AddressError::Missing { address, link }),
+        }
+    }
+
+    async fn remove_after(
+        &self,
+        present: &[Configured],
+        link: u32,
+        address: IpNet,
+    ) -> Result<Removed, AddressError> {
+        match present.iter().find(|there| there.link == link && there.address == address) {
+            Some(there) if there.marked => self.delete(there).await,
+            Some(there) => Err(self.foreign(there).await),
+            None => Ok(Removed::Before),
+        }
+    }
+
+    /// Only for what was just seen to be ours: the kernel would as readily turn an administrator's permanent address
+    /// into an expiring one.
+    async fn replace(
+        &self,
+        name: &str,
+        link: u32,
+        address: IpNet,
+        lifetime: u32,
+    ) -> Result<(), AddressError> {
+        let message = RouteNetlinkMessage::NewAddress(configuration(name, link, address, lifetime));
+        let replaced = self.change(message, NLM_F_REPLACE).await;
+        replaced.map_err(|source| AddressError::Refused { verb: "renew", address, link, source })
+    }
+
+    /// Only for what was just seen to be ours. The label, if any, goes along: the kernel then spares an IPv4 address
+    /// that somebody put in the place of ours in between.
+    async fn delete(&self, there: &Configured) -> Result<Removed, AddressError> {
+        let Marked { link, address, .. } = there.marked();
+        let mut message = bare(link, address);
+        message.attributes.extend(there.label.clone().map(AddressAttribute::Label));
+        match self.change(RouteNetlinkMessage::DelAddress(message), 0).await {
+            Ok(()) => Ok(Removed::Now),
+            Err(error) if is(&error, Errno::EADDRNOTAVAIL) || is(&error, Errno::ENODEV) => {
+                Ok(Removed::Before)
+            }
+            Err(source) => Err(AddressError::Refused { verb: "remove", address, link, source }),
+        }
+    }
+
+    /// Whether anybody outside asks on that interface. What kube-proxy and others put on a loopback or dummy is
+    /// there to be received, not to be found, and disturbs nobody.
+    async fn answers(&self, link: u32) -> Result<bool, KernelError> {
+        Ok(self.link(link).await?.is_some_and(|link| !link.loopback && !link.no_arp))
+    }
+
+    async fn foreign(&self, there: &Configured) -> AddressError {
+        let name = self.link(there.link).await.ok().flatten().map(|link| link.name);
+        AddressError::Foreign { address: there.address, link: name.unwrap_or_else(|| there.link.to_string()) }
+    }
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno as i32)
+}
+
+fn bare(link: u32, address: IpNet) -> AddressMessage {
+    match address {
+        IpNet::V4(net) => AddressMessageBuilder::<std::net::Ipv4Addr>::new()
+            .index(link)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+        IpNet::V6(net) => AddressMessageBuilder::<std::net::Ipv6Addr>::new()
+            .index(link)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+    }
+}
+
+/// An address of ours in full: what is not said again is lost when the kernel replaces it.
+fn configuration(name: &str, link: u32, address: IpNet, lifetime: u32) -> AddressMessage {
+    let mut message = bare(link, address);
+    let mut cache = CacheInfo::default();
+    cache.ifa_valid = lifetime;
+    let mut flags = AddressFlags::empty();
+    match address {
+        IpNet::V4(_) => cache.ifa_preferred = lifetime,
+        // Deprecated from the start, so never chosen as a source (RFC 6724, rule 3). Whoever holds the right has the
+        // address: nothing to detect.
+        IpNet::V6(_) => flags |= AddressFlags::Nodad,
+    }
+    if address.prefix_len() == address.max_prefix_len() {
+        flags |= AddressFlags::Noprefixroute;
+    }
+    message.attributes.push(AddressAttribute::CacheInfo(cache));
+    message.attributes.push(AddressAttribute::Flags(flags));
+    message.attributes.extend(mark::attributes(name, address));
+    message
+}

@@ -1,0 +1,200 @@
+//! The connection over which this room asks the kernel and changes its addresses.
+
+use std::io;
+
+use futures::StreamExt;
+use nix::{errno::Errno, sys::utsname::uname};
+use rtnetlink::{
+    Handle, new_connection, new_connection_with_strict_check,
+    packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
+    packet_route::{
+        RouteNetlinkMessage,
+        address::AddressMessage,
+        link::{LinkAttribute, LinkExtentMask, LinkMessage},
+    },
+};
+
+use super::{Link, Links, Marked, mark::Mark, message, message::Configured};
+
+/// Lists are asked for again so often when the kernel says that they changed in between.
+const DUMP_TRIES: usize = 32;
+
+/// A handle to the kernel's interfaces and addresses; cheap to clone.
+///
+/// It speaks about the network namespace of the thread that opened it, for ever. A call whose future is dropped may
+/// still take effect: who must know the outcome waits for it.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    handle: Handle,
+    pub(super) mark: Mark,
+}
+
+/// The kernel could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// No connection.
+    #[error("cannot open a netlink connection")]
+    Open(#[source] io::Error),
+    /// No answer, or none that helps.
+    #[error("cannot list the {what} of this node")]
+    List {
+        /// What was asked for.
+        what: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Kernel {
+    /// Opens a connection and starts the task that serves it, which ends with the last handle.
+    ///
+    /// # Errors
+    /// When there is no netlink here. Must be called within a tokio runtime.
+    pub fn open() -> Result<Self, KernelError> {
+        // Without the strict check (before Linux 4.20) lists are only longer: what comes is filtered here as well.
+        let (mut connection, handle, unsolicited) =
+            new_connection_with_strict_check().or_else(|_| new_connection()).map_err(KernelError::Open)?;
+        drop(unsolicited);
+        // So that an answer can be told from a connection that ended.
+        connection.set_forward_ack(true);
+        connection.set_forward_done(true);
+        tokio::spawn(connection);
+        Ok(Self { handle, mark: running_mark()? })
+    }
+
+    /// All interfaces with the addresses that are not ours.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn links(&self) -> Result<Links, KernelError> {
+        let mut request = LinkMessage::default();
+        request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        let pick = |message| match message {
+            RouteNetlinkMessage::NewLink(link) => message::link(&link),
+            _ => None,
+        };
+        let mut links = self.dump("interfaces", RouteNetlinkMessage::GetLink(request), pick).await?;
+        let addresses = self.addresses(None).await?;
+        for link in &mut links {
+            let own = addresses.iter().filter(|address| address.link == link.index && !address.marked);
+            link.addresses = own.map(|address| address.subnet).collect();
+        }
+        Ok(Links::new(links))
+    }
+
+    /// All addresses that carry our mark, from this life of the agent or an earlier one.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn marked(&self) -> Result<Vec<Marked>, KernelError> {
+        let addresses = self.addresses(None).await?;
+        Ok(addresses.iter().filter(|address| address.marked).map(Configured::marked).collect())
+    }
+
+    /// All addresses, or those of one interface.
+    pub(super) async fn addresses(&self, link: Option<u32>) -> Result<Vec<Configured>, KernelError> {
+        let mut request = AddressMessage::default();
+        request.header.index = link.unwrap_or_default();
+        let mark = self.mark;
+        let pick = move |message| match message {
+            RouteNetlinkMessage::NewAddress(address) => Configured::read(&address, mark),
+            _ => None,
+        };
+        let mut addresses = self.dump("addresses", RouteNetlinkMessage::GetAddress(request), pick).await?;
+        addresses.retain(|address| link.is_none_or(|link| link == address.link));
+        Ok(addresses)
+    }
+
+    /// One interface without its addresses; none if it is gone.
+    pub(super) async fn link(&self, index: u32) -> Result<Option<Link>, KernelError> {
+        let mut request = LinkMessage::default();
+        request.header.index = index;
+        let failed = |source| KernelError::List { what: "interfaces", source };
+        let mut answers = self.ask(RouteNetlinkMessage::GetLink(request), 0).map_err(failed)?;
+        while let Some(answer) = answers.next().await {
+            match answer.payload {
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                    return Ok(message::link(&link));
+                }
+                NetlinkPayload::Error(error) if error.raw_code() == -(Errno::ENODEV as i32) => {
+                    return Ok(None);
+                }
+                NetlinkPayload::Error(error) => return Err(failed(error.to_io())),
+                _ => {}
+            }
+        }
+        Err(failed(ended()))
+    }
+
+    /// A change, done when this returns.
+    pub(super) async fn change(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        let mut answers = self.ask(message, NLM_F_ACK | flags)?;
+        while let Some(answer) = answers.next().await {
+            if let NetlinkPayload::Error(error) = answer.payload {
+                return if error.code.is_none() { Ok(()) } else { Err(error.to_io()) };
+            }
+        }
+        Err(ended())
+    }
+
+    /// A whole list: asked for again when it changed while the kernel wrote it, since it may then miss something.
+    async fn dump<T>(
+        &self,
+        what: &'static str,
+        request: RouteNetlinkMessage,
+        pick: impl Fn(RouteNetlinkMessage) -> Option<T>,
+    ) -> Result<Vec<T>, KernelError> {
+        for _ in 0..DUMP_TRIES {
+            match self.dump_once(request.clone(), &pick).await {
+                Ok(Some(list)) => return Ok(list),
+                Ok(None) => {}
+                Err(source) => return Err(KernelError::List { what, source }),
+            }
+        }
+        let source = io::Error::other(format!("the list changed under each of {DUMP_TRIES} attempts"));
+        Err(KernelError::List { what, source })
+    }
+
+    async fn dump_once<T>(
+        &self,
+        request: RouteNetlinkMessage,
+        pick: impl Fn(RouteNetlinkMessage) -> Option<T>,
+    ) -> io::Result<Option<Vec<T>>> {
+        let mut answers = self.ask(request, NLM_F_DUMP)?;
+        let (mut list, mut whole) = (Vec::new(), true);
+        while let Some(answer) = answers.next().await {
+            whole &= answer.header.flags & NLM_F_DUMP_INTR == 0;
+            match answer.payload {
+                NetlinkPayload::InnerMessage(message) => list.extend(pick(message)),
+                NetlinkPayload::Done(done) if done.code < 0 => {
+                    return Err(io::Error::from_raw_os_error(-done.code));
+                }
+                NetlinkPayload::Done(_) => return Ok(whole.then_some(list)),
+                NetlinkPayload::Error(error) => return Err(error.to_io()),
+                _ => {}
+            }
+        }
+        Err(ended())
+    }
+
+    fn ask(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<impl StreamExt<Item = NetlinkMessage<RouteNetlinkMessage>> + Unpin + use<>> {
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | flags;
+        self.handle.clone().request(request).map_err(|_| ended())
+    }
+}
+
+/// The mark that the running kernel keeps.
+pub(super) fn running_mark() -> Result<Mark, KernelError> {
+    let system = uname().map_err(|errno| KernelError::Open(errno.into()))?;
+    Ok(Mark::of_release(&system.release().to_string_lossy()))
+}
+
+fn ended() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the netlink connection has ended")
+}

@@ -1,0 +1,120 @@
+//! What the kernel's netlink messages say, in the terms of this room.
+
+use std::{net::IpAddr, time::Duration};
+
+use ipnet::IpNet;
+use rtnetlink::packet_route::{
+    address::{AddressAttribute, AddressMessage},
+    link::{
+        AfSpecInet, AfSpecInet6, AfSpecUnspec, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo,
+        LinkLayerType, LinkMessage,
+    },
+};
+
+use super::{Link, Mac, Marked, mark::Mark};
+
+/// `valid_lft` of an address that never expires (`INFINITY_LIFE_TIME`).
+const FOREVER: u32 = u32::MAX;
+
+/// One address of an interface, ours or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Configured {
+    pub link: u32,
+    pub address: IpNet,
+    /// The on-link prefix: the peer's on a point-to-point address, else the address's own.
+    pub subnet: IpNet,
+    pub marked: bool,
+    pub label: Option<String>,
+    pub valid_for: Option<Duration>,
+}
+
+impl Configured {
+    /// None for a message without a unicast address.
+    pub fn read(message: &AddressMessage, mark: Mark) -> Option<Self> {
+        let (mut local, mut peer, mut label, mut valid) = (None, None, None, FOREVER);
+        for attribute in &message.attributes {
+            match attribute {
+                AddressAttribute::Local(address) => local = Some(*address),
+                AddressAttribute::Address(address) => peer = Some(*address),
+                AddressAttribute::Label(text) => label = Some(text.clone()),
+                AddressAttribute::CacheInfo(info) => valid = info.ifa_valid,
+                _ => {}
+            }
+        }
+        // IFA_LOCAL is missing where there is no peer (IPv6); with a peer IFA_ADDRESS is the peer (rtnetlink(7)).
+        let own: IpAddr = local.or(peer)?;
+        let prefix = message.header.prefix_len;
+        Some(Self {
+            link: message.header.index,
+            address: IpNet::new(own, prefix).ok()?,
+            subnet: IpNet::new(peer.unwrap_or(own), prefix).ok()?,
+            marked: mark.is_on(&message.attributes),
+            label,
+            valid_for: (valid != FOREVER).then(|| Duration::from_secs(valid.into())),
+        })
+    }
+
+    /// Without what only the kernel needs to know.
+    pub fn marked(&self) -> Marked {
+        Marked { link: self.link, address: self.address, valid_for: self.valid_for }
+    }
+}
+
+/// An interface, without its addresses; none for a message without a name.
+pub(super) fn link(message: &LinkMessage) -> Option<Link> {
+    let flags = message.header.flags;
+    let mut link = Link {
+        index: message.header.index,
+        name: String::new(),
+        mac: None,
+        up: flags.contains(LinkFlags::Up),
+        carrier: flags.contains(LinkFlags::LowerUp),
+        loopback: flags.contains(LinkFlags::Loopback),
+        no_arp: flags.contains(LinkFlags::Noarp),
+        port: flags.contains(LinkFlags::Port),
+        router: false,
+        arp_ignore: 0,
+        mtu: 0,
+        addresses: Vec::new(),
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Controller(controller) => link.port |= *controller != 0 && !in_vrf(message),
+            LinkAttribute::Address(octets) if message.header.link_layer_type == LinkLayerType::Ether => {
+                link.mac = <[u8; 6]>::try_from(octets.as_slice()).ok().map(Mac);
+            }
+            LinkAttribute::AfSpecUnspec(families) => settings(&mut link, families),
+            _ => {}
+        }
+    }
+    (!link.name.is_empty()).then_some(link)
+}
+
+/// The members of a VRF keep their addresses, unlike those of a bridge or bond.
+fn in_vrf(message: &LinkMessage) -> bool {
+    message.attributes.iter().any(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => infos.contains(&LinkInfo::PortKind(InfoPortKind::Vrf)),
+        _ => false,
+    })
+}
+
+/// The interface's sysctls, which come with it.
+fn settings(link: &mut Link, families: &[AfSpecUnspec]) {
+    for family in families {
+        match family {
+            AfSpecUnspec::Inet(settings) => settings.iter().for_each(|setting| {
+                if let AfSpecInet::DevConf(conf) = setting {
+                    link.arp_ignore = u8::try_from(conf.arp_ignore).unwrap_or_default();
+                }
+            }),
+            AfSpecUnspec::Inet6(settings) => settings.iter().for_each(|setting| {
+                if let AfSpecInet6::DevConf(conf) = setting {
+                    link.router = conf.forwarding != 0;
+                }
+            }),
+            _ => {}
+        }
+    }
+}
