@@ -21,7 +21,7 @@ fn each_rule_refuses_what_it_should_and_says_what_to_write_instead() {
         match case["says"].as_str() {
             None => assert!(said.is_empty(), "{}: {said:?}", case["what"]),
             Some(says) => {
-                assert!(said.iter().any(|s| s.contains(says)), "{}: {says}: {said:?}", case["what"])
+                assert!(said.iter().any(|s| s.contains(says)), "{}: {says}: {said:?}", case["what"]);
             }
         }
     }
