@@ -1,0 +1,215 @@
+//! The whole: control plane, nodes, the wire between them and a client on it.
+
+use super::{
+    addresses::{CLIENT, DATA, in_subnet},
+    control_plane::ControlPlane,
+    error::{Error, Result},
+    host::Host,
+    image::Image,
+    janitor::Janitor,
+    node::{Node, Surroundings},
+    plan::Plan,
+    programs::Programs,
+    run,
+    state::State,
+    switch::{Interface, Switch},
+};
+use std::{path::PathBuf, process::Output, sync::Arc, thread, time::Duration};
+
+/// A running cluster. It ends, with everything that belongs to it, when this is dropped or this process dies.
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: Vec<Node>,
+    client: Arc<Host>,
+    wire: Arc<Switch>,
+    plane: Arc<ControlPlane>,
+    state: State,
+    // The last field: it waits until all is clean.
+    janitor: Janitor,
+}
+
+impl Cluster {
+    /// Builds what is missing, boots everything and waits until every node is Ready.
+    ///
+    /// # Errors
+    /// When something does not come up; what was started is ended again.
+    pub fn start(plan: &Plan) -> Result<Self> {
+        let programs = Programs::ready()?;
+        let pause = Image::pause()?;
+        let state = State::create()?;
+        let janitor = Janitor::start(&state)?;
+        let wire = Arc::new(Host::new(&state, "wire")?);
+        wire.power_on()?;
+        let wire = Arc::new(Switch::create(&wire, &[])?);
+        let client = client(&state, &wire)?;
+        let plane = Arc::new(ControlPlane::new(&state, &programs, plan.nodes.len())?);
+        let around = Surroundings {
+            state: &state,
+            programs: &programs,
+            plane: &plane,
+            wire: &wire,
+            nodes: plan.nodes.len(),
+        };
+        let nodes = plan.nodes.iter().enumerate();
+        let nodes = nodes.map(|(index, plan)| Node::new(&around, index, plan)).collect::<Result<_>>()?;
+        let cluster = Self { nodes, client, wire, plane, state, janitor };
+        cluster.boot(&pause)?;
+        cluster.wait_nodes_ready()?;
+        Ok(cluster)
+    }
+
+    /// The nodes load what they need while the API server starts; a kubelet that comes before it would wait longer.
+    fn boot(&self, pause: &Image) -> Result<()> {
+        thread::scope(|scope| {
+            let plane = scope.spawn(|| self.plane.start_all());
+            self.on_every_node(|node| {
+                node.boot()?;
+                node.load(pause)
+            })?;
+            plane.join().map_err(|_| panicked())?
+        })?;
+        self.on_every_node(Node::start_programs)
+    }
+
+    /// The nodes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        let found = self.nodes.iter().find(|node| node.name() == name);
+        found.ok_or_else(|| Error::other(format!("the lab has no node {name}")))
+    }
+
+    /// The control plane.
+    pub fn control_plane(&self) -> &ControlPlane {
+        &self.plane
+    }
+
+    /// The directory with the lab's files and logs.
+    pub fn dir(&self) -> PathBuf {
+        self.state.dir().to_owned()
+    }
+
+    /// The host on the wire that asks for addresses.
+    pub fn client(&self) -> &Arc<Host> {
+        &self.client
+    }
+
+    /// Runs a program on the client, to its happy end, and gives what it printed.
+    ///
+    /// # Errors
+    /// When it cannot be started or ends unhappily.
+    pub fn client_exec<S: AsRef<str>>(&self, words: &[S]) -> Result<String> {
+        self.client.run(words)
+    }
+
+    /// Runs kubectl as administrator, to its end, happy or not.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn kubectl_output<S: AsRef<str>>(&self, words: &[S]) -> Result<Output> {
+        self.plane.kubectl(words)
+    }
+
+    /// Runs kubectl as administrator, to its happy end, and gives what it printed.
+    ///
+    /// # Errors
+    /// When it ends unhappily, with what it said.
+    pub fn kubectl<S: AsRef<str>>(&self, words: &[S]) -> Result<String> {
+        let spelled = format!("kubectl {}", words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "));
+        run::happy(&spelled, self.kubectl_output(words)?)
+    }
+
+    /// `kubectl get -o json`.
+    ///
+    /// # Errors
+    /// As [`Cluster::kubectl`].
+    pub fn get<S: AsRef<str>>(&self, words: &[S]) -> Result<serde_json::Value> {
+        let words =
+            [&["get", "-o", "json"], words.iter().map(AsRef::as_ref).collect::<Vec<_>>().as_slice()].concat();
+        let what = format!("what kubectl {} printed", words.join(" "));
+        serde_json::from_str(&self.kubectl(&words)?).map_err(|source| Error::Json { what, source })
+    }
+
+    /// `kubectl apply -f -`, happy or not.
+    ///
+    /// # Errors
+    /// When kubectl cannot be started.
+    pub fn apply_output(&self, yaml: &str) -> Result<Output> {
+        let mut command = self.plane.kubectl_command();
+        command.args(["apply", "-f", "-"]);
+        self.plane.host.feed_in_network(command, yaml)
+    }
+
+    /// `kubectl apply -f -`.
+    ///
+    /// # Errors
+    /// When the API server refuses it, with its message.
+    pub fn apply(&self, yaml: &str) -> Result<String> {
+        run::happy("kubectl apply -f -", self.apply_output(yaml)?)
+    }
+
+    /// Waits until every node is Ready.
+    ///
+    /// # Errors
+    /// When one is not within a minute.
+    pub fn wait_nodes_ready(&self) -> Result<()> {
+        let names: Vec<_> = self.nodes.iter().map(|node| format!("node/{}", node.name())).collect();
+        run::until("every node is registered", Duration::from_mins(1), || {
+            self.kubectl(&[&["get".to_owned()], names.as_slice()].concat()).map(Some)
+        })?;
+        let ready = ["wait", "--for=condition=Ready", "--timeout=60s"].map(str::to_owned);
+        self.kubectl(&[&ready, names.as_slice()].concat()).map(drop)
+    }
+
+    /// Loads an image into every node.
+    ///
+    /// # Errors
+    /// When containerd refuses it.
+    pub fn load(&self, image: &Image) -> Result<()> {
+        self.on_every_node(|node| node.load(image))
+    }
+
+    /// Does something on all nodes at once.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub fn on_every_node(&self, work: impl Fn(&Node) -> Result<()> + Sync) -> Result<()> {
+        thread::scope(|scope| {
+            let jobs: Vec<_> = self.nodes.iter().map(|node| scope.spawn(|| work(node))).collect();
+            jobs.into_iter().try_for_each(|job| job.join().map_err(|_| panicked())?)
+        })
+    }
+
+    /// Lets the cluster run on when this process ends, until its janitor (see `lab down`) is sent SIGTERM.
+    ///
+    /// # Errors
+    /// When a part of it is already gone.
+    pub fn keep(mut self) -> Result<PathBuf> {
+        self.janitor.keep(&self.state)?;
+        for host in
+            self.nodes.iter().map(|node| &node.host).chain([&self.client, &self.wire.host, &self.plane.host])
+        {
+            host.keep()?;
+        }
+        Ok(self.dir())
+    }
+}
+
+fn panicked() -> Error {
+    Error::other("a thread of the lab panicked")
+}
+
+fn client(state: &State, wire: &Switch) -> Result<Arc<Host>> {
+    let client = Arc::new(Host::new(state, "client")?);
+    client.power_on()?;
+    let addresses = DATA.iter().map(|subnet| in_subnet(subnet, CLIENT)).collect::<Result<_>>()?;
+    let [name, port, mac] = ["eth0", "client", "02:00:00:00:00:05"].map(str::to_owned);
+    wire.plug(&client, &Interface { name, port, mac, addresses })?;
+    Ok(client)
+}

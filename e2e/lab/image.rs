@@ -1,0 +1,122 @@
+//! Container images, built without a registry: from scratch around one static program.
+
+use super::{
+    error::{Doing, Result},
+    node_config::PAUSE,
+    run::{command, run},
+};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+/// The target of programs that need nothing but a kernel.
+const STATIC: &str = "x86_64-unknown-linux-musl";
+
+/// An image in a file.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Its name, as manifests spell it.
+    pub name: String,
+    /// The file: an OCI archive.
+    pub archive: PathBuf,
+}
+
+impl Image {
+    /// The image of the process that holds a pod's namespaces.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn pause() -> Result<Self> {
+        let dir = scratch("pause")?;
+        let (program, source) = (dir.join("pause"), root().join("e2e/programs/pause.rs"));
+        let mut rustc = command(&[
+            "rustc",
+            "--edition=2024",
+            "-Copt-level=s",
+            "-Cstrip=symbols",
+            "--target",
+            STATIC,
+            "-o",
+        ]);
+        rustc.arg(&program).arg(source);
+        run(rustc)?;
+        let recipe = dir.join("Dockerfile");
+        fs::write(&recipe, "FROM scratch\nCOPY pause /pause\nENTRYPOINT [\"/pause\"]\n")
+            .doing(|| format!("write {}", recipe.display()))?;
+        build(&dir, &recipe, PAUSE)
+    }
+
+    /// The project's own image, by its own Dockerfile, around the static release binary: what is tested is what
+    /// ships. `VIRTUALIP_BINARY` names a ready static binary instead.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn virtualip(name: &str) -> Result<Self> {
+        let binary =
+            env::var_os("VIRTUALIP_BINARY").map_or_else(release_binary, |path| Ok(PathBuf::from(path)))?;
+        let dir = scratch("virtualip")?;
+        let copy = dir.join("virtualip");
+        fs::copy(&binary, &copy).doing(|| format!("copy {} to {}", binary.display(), copy.display()))?;
+        build(&dir, &root().join("Dockerfile"), name)
+    }
+}
+
+/// Builds the static release binary and says where it is.
+///
+/// # Errors
+/// When cargo does.
+pub fn release_binary() -> Result<PathBuf> {
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    eprintln!("building the static release binary (about 3 minutes the first time) ...");
+    let mut build =
+        command(&[cargo.as_str(), "build", "--release", "--bin", "virtualip", "--target", STATIC]);
+    build.current_dir(root());
+    run(build)?;
+    Ok(target().join(STATIC).join("release/virtualip"))
+}
+
+fn build(dir: &Path, recipe: &Path, name: &str) -> Result<Image> {
+    let archive = dir.join("image.tar");
+    if archive.exists() {
+        fs::remove_file(&archive).doing(|| format!("remove {}", archive.display()))?;
+    }
+    let storage = [("--root", dir.join("buildah")), ("--runroot", dir.join("buildah-run"))];
+    let buildah = || {
+        let mut buildah = command(&["buildah", "--storage-driver", "vfs"]);
+        for (flag, path) in &storage {
+            buildah.arg(flag).arg(path);
+        }
+        buildah
+    };
+    let mut bud = buildah();
+    bud.args(["bud", "--isolation", "chroot", "--quiet", "--tag", name, "--file"]).arg(recipe).arg(dir);
+    run(bud)?;
+    let mut push = buildah();
+    push.args(["push", "--quiet", name]).arg(format!("oci-archive:{}:{name}", archive.display()));
+    run(push)?;
+    // The layers are in the archive now.
+    let mut clean = buildah();
+    clean.args(["rmi", "--all", "--force"]);
+    run(clean)?;
+    Ok(Image { name: name.to_owned(), archive })
+}
+
+/// A directory for one image, emptied of what an earlier build left but kept for its tools.
+fn scratch(name: &str) -> Result<PathBuf> {
+    let dir = target().join("e2e/images").join(format!("{name}-{}", std::process::id()));
+    fs::create_dir_all(&dir).doing(|| format!("make {}", dir.display()))?;
+    Ok(dir)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Cargo's target directory, found from this program's own place in it.
+fn target() -> PathBuf {
+    let own = env::current_exe().unwrap_or_default();
+    let found =
+        own.ancestors().find(|dir| dir.file_name().is_some_and(|name| name == "debug" || name == "release"));
+    found.and_then(Path::parent).map_or_else(|| root().join("target"), Path::to_owned)
+}

@@ -1,0 +1,43 @@
+//! A real Kubernetes cluster on this machine, in namespaces: for tests, the demonstration and the benchmark.
+//!
+//! Everything begins with [`Cluster::start`]. A program that uses the lab calls [`enter`] before anything else.
+
+pub mod addresses;
+pub mod certificates;
+mod cgroup;
+pub mod cluster;
+pub mod control_plane;
+pub mod daemon;
+pub mod error;
+pub mod host;
+pub mod image;
+mod init;
+mod janitor;
+mod namespaces;
+pub mod node;
+mod node_config;
+pub mod plan;
+pub mod process;
+pub mod programs;
+pub mod run;
+pub mod state;
+pub mod switch;
+
+pub use cluster::Cluster;
+pub use error::{Error, Result};
+pub use node::Node;
+pub use plan::{InterfacePlan, NodePlan, Plan};
+
+use std::{env, path::Path, process::exit};
+
+/// The lab starts this same program again as the first process of each host, and as its janitor. Where this is such
+/// a start, the call does not return.
+pub fn enter() {
+    let words: Vec<_> = env::args().skip(1).take(3).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [init::WORD, name] => init::main(name, None),
+        [init::WORD, name, disk] => init::main(name, Some(Path::new(disk))),
+        [janitor::WORD, dir] => exit(janitor::main(Path::new(dir)).map_or(1, |()| 0)),
+        _ => {}
+    }
+}

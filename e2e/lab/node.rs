@@ -1,0 +1,303 @@
+//! A node: a host with containerd, kubelet and kube-proxy, and a cable to each of the two networks.
+
+use super::{
+    addresses::{API, in_subnet, management, of_node, pods},
+    cgroup,
+    control_plane::{ControlPlane, enrol_kubelet},
+    daemon::Daemon,
+    error::{Error, Result},
+    host::Host,
+    image::Image,
+    node_config::{self, SOCKET},
+    plan::{InterfacePlan, NodePlan},
+    programs::Programs,
+    run::until,
+    state::State,
+    switch::{Interface, Switch},
+};
+use ipnet::IpNet;
+use std::{
+    process::Output,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// The interface on the network of management, by which the kubelet reaches the API server.
+const MANAGEMENT: &str = "eth0";
+
+/// A node of the cluster.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    index: usize,
+    nodes: usize,
+    state: State,
+    plane: Arc<ControlPlane>,
+    wire: Arc<Switch>,
+    data: Mutex<Vec<Interface>>,
+    ctr: String,
+    pub(super) host: Arc<Host>,
+    pub(super) containerd: Daemon,
+    pub(super) kubelet: Daemon,
+    pub(super) proxy: Daemon,
+}
+
+/// What a node is put together from.
+pub struct Surroundings<'a> {
+    /// The lab's files.
+    pub state: &'a State,
+    /// The programs.
+    pub programs: &'a Programs,
+    /// The control plane, whose host is on.
+    pub plane: &'a Arc<ControlPlane>,
+    /// The data network.
+    pub wire: &'a Arc<Switch>,
+    /// How many nodes there are.
+    pub nodes: usize,
+}
+
+impl Node {
+    /// A node, off at first.
+    ///
+    /// # Errors
+    /// When its disk cannot be filled.
+    pub fn new(around: &Surroundings<'_>, index: usize, plan: &NodePlan) -> Result<Self> {
+        let Surroundings { state, programs, plane, wire, nodes } = around;
+        let host = Arc::new(Host::with_disk(state, &plan.name)?);
+        enrol_kubelet(&plane.authority, &plan.name, index)?;
+        node_config::write_all(state, &host, index, programs, &plane.authority)?;
+        let file = |name: &str| host.file(name).to_string_lossy().into_owned();
+        let daemon = |name: &str, flags: &[String]| {
+            let words = std::iter::once(programs.path(name)).chain(flags.iter().cloned()).collect();
+            Daemon::new(&host, name, words)
+        };
+        let kubelet = [
+            format!("--config={}", file("kubelet.json")),
+            format!("--kubeconfig={}", plane.authority.paper(&format!("{}.kubeconfig", plan.name))),
+            format!("--hostname-override={}", plan.name),
+            format!("--node-ip={}", management(index)),
+            "--root-dir=/var/lib/kubelet".to_owned(),
+        ];
+        let node = Self {
+            name: plan.name.clone(),
+            index,
+            nodes: *nodes,
+            state: (*state).clone(),
+            plane: Arc::clone(plane),
+            wire: Arc::clone(wire),
+            data: Mutex::default(),
+            ctr: programs.path("ctr"),
+            containerd: daemon("containerd", &[format!("--config={}", file("containerd.toml"))]),
+            kubelet: daemon("kubelet", &kubelet),
+            proxy: daemon("kube-proxy", &[format!("--config={}", file("kube-proxy.json"))]),
+            host,
+        };
+        let interfaces =
+            plan.interfaces.iter().enumerate().map(|(number, plan)| node.interface(number, plan));
+        *node.data() = interfaces.collect::<Result<_>>()?;
+        Ok(node)
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Boots the node, if it is off, with everything that runs on it.
+    ///
+    /// # Errors
+    /// When something does not come up.
+    pub fn power_on(&self) -> Result<()> {
+        self.boot()?;
+        self.start_programs()
+    }
+
+    /// Boots the node, if it is off, up to its container runtime: enough to load images.
+    ///
+    /// # Errors
+    /// When something does not come up.
+    pub fn boot(&self) -> Result<()> {
+        if !self.host.is_on() {
+            cgroup::create(&self.state.cgroup(&self.name))?;
+            self.host.power_on()?;
+            self.plane.switch.plug(&self.host, &self.management())?;
+            for interface in self.data().iter() {
+                self.wire.plug(&self.host, interface)?;
+            }
+            self.host.ip(&self.routes())?;
+        }
+        self.start_runtime()
+    }
+
+    /// Pulls the plug: cables first, so that not even the kernel's last gasp is heard; then every process ends at once.
+    ///
+    /// # Errors
+    /// When a cable does not go.
+    pub fn power_off(&self) -> Result<()> {
+        if !self.host.is_on() {
+            return Ok(());
+        }
+        for interface in self.data().iter() {
+            self.wire.unplug(&interface.port)?;
+        }
+        self.plane.switch.unplug(&self.management().port)?;
+        self.host.power_off();
+        for daemon in [&self.kubelet, &self.proxy, &self.containerd] {
+            daemon.kill();
+        }
+        let group = self.state.cgroup(&self.name);
+        until("the node's control groups are gone", Duration::from_secs(10), || {
+            Ok(cgroup::remove(&group).then_some(()))
+        })
+    }
+
+    /// Starts what does not run: containerd, kubelet, kube-proxy.
+    ///
+    /// # Errors
+    /// When containerd does not answer.
+    pub fn start_programs(&self) -> Result<()> {
+        self.start_runtime()?;
+        self.kubelet.start()?;
+        self.proxy.start()
+    }
+
+    /// Starts containerd, if it does not run, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn start_runtime(&self) -> Result<()> {
+        self.containerd.start()?;
+        until(&format!("containerd of {} answers", self.name), Duration::from_secs(30), || {
+            if !self.containerd.is_running() {
+                return Err(Error::other(format!("it ended; see {}", self.containerd.log().display())));
+            }
+            self.ctr(&["version"]).map(Some)
+        })
+        .map(drop)
+    }
+
+    /// Loads an image archive, and pins it against the kubelet's cleaning.
+    ///
+    /// # Errors
+    /// When containerd refuses it.
+    pub fn load(&self, image: &Image) -> Result<()> {
+        self.ctr(&["images", "import", "--local", &image.archive.to_string_lossy()])?;
+        self.ctr(&["images", "label", &image.name, "io.cri-containerd.pinned=pinned"]).map(drop)
+    }
+
+    /// Runs a program on the node, to its happy end, and gives what it printed.
+    ///
+    /// # Errors
+    /// When it cannot be started or ends unhappily.
+    pub fn exec<S: AsRef<str>>(&self, words: &[S]) -> Result<String> {
+        self.host.run(words)
+    }
+
+    /// Runs a program on the node, to its end, happy or not.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn output<S: AsRef<str>>(&self, words: &[S]) -> Result<Output> {
+        self.host.output(words)
+    }
+
+    /// Adds an interface on the data network. It is there again after a power-off, until it is unplugged.
+    ///
+    /// # Errors
+    /// When the name is taken or the node is off.
+    pub fn plug(&self, plan: &InterfacePlan) -> Result<()> {
+        let mut data = self.data();
+        let free = (0..).find(|number| data.iter().all(|other| other.port != port(self.index, *number)));
+        let interface = self.interface(free.unwrap_or_default(), plan)?;
+        self.wire.plug(&self.host, &interface)?;
+        data.push(interface);
+        Ok(())
+    }
+
+    /// Takes an interface off the data network, and off the node.
+    ///
+    /// # Errors
+    /// When the node has no such interface.
+    pub fn unplug(&self, name: &str) -> Result<()> {
+        let port = self.port(name)?;
+        self.wire.unplug(&port)?;
+        self.data().retain(|interface| interface.port != port);
+        Ok(())
+    }
+
+    /// The hardware address of an interface on the data network.
+    ///
+    /// # Errors
+    /// When the node has no such interface.
+    pub fn mac(&self, name: &str) -> Result<String> {
+        self.find(name, |interface| interface.mac.clone())
+    }
+
+    /// The names of the interfaces on the data network.
+    pub fn interfaces(&self) -> Vec<String> {
+        self.data().iter().map(|interface| interface.name.clone()).collect()
+    }
+
+    /// The data network.
+    pub(super) fn wire(&self) -> &Switch {
+        &self.wire
+    }
+
+    /// The network of management.
+    pub(super) fn management_switch(&self) -> &Switch {
+        &self.plane.switch
+    }
+
+    /// The wire's side of an interface's cable.
+    pub(super) fn port(&self, name: &str) -> Result<String> {
+        self.find(name, |interface| interface.port.clone())
+    }
+
+    /// The wire's side of all cables.
+    pub(super) fn ports(&self) -> Vec<String> {
+        self.data().iter().map(|interface| interface.port.clone()).collect()
+    }
+
+    /// The interface on the network of management.
+    pub(super) fn management(&self) -> Interface {
+        let address: Vec<IpNet> = format!("{}/24", management(self.index)).parse().into_iter().collect();
+        let mac = format!("02:77:00:00:00:{}", of_node(self.index));
+        Interface {
+            name: MANAGEMENT.into(),
+            port: format!("m{}", of_node(self.index)),
+            mac,
+            addresses: address,
+        }
+    }
+
+    fn interface(&self, number: usize, plan: &InterfacePlan) -> Result<Interface> {
+        let digits = of_node(self.index);
+        let addresses = plan.subnets.iter().map(|subnet| in_subnet(subnet, digits)).collect::<Result<_>>()?;
+        let mac = format!("02:00:00:00:{number:02x}:{digits}");
+        Ok(Interface { name: plan.name.clone(), port: port(self.index, number), mac, addresses })
+    }
+
+    fn find<T>(&self, name: &str, what: impl Fn(&Interface) -> T) -> Result<T> {
+        let found = self.data().iter().find(|interface| interface.name == name).map(what);
+        found
+            .ok_or_else(|| Error::other(format!("{} has no interface {name} on the data network", self.name)))
+    }
+
+    fn routes(&self) -> Vec<String> {
+        let others = (0..self.nodes).filter(|other| *other != self.index);
+        let pods = others.map(|other| format!("route add {} via {}", pods(other), management(other)));
+        std::iter::once(format!("route add default via {API}")).chain(pods).collect()
+    }
+
+    fn ctr(&self, words: &[&str]) -> Result<String> {
+        self.host.run(&[&[self.ctr.as_str(), "--address", SOCKET, "--namespace", "k8s.io"], words].concat())
+    }
+
+    fn data(&self) -> MutexGuard<'_, Vec<Interface>> {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn port(index: usize, number: usize) -> String {
+    format!("d{}.{number}", of_node(index))
+}
