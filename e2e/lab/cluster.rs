@@ -122,7 +122,7 @@ impl Cluster {
     /// When it ends unhappily, with what it said.
     pub fn kubectl<S: AsRef<str>>(&self, words: &[S]) -> Result<String> {
         let spelled = format!("kubectl {}", words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "));
-        run::happy(&spelled, self.kubectl_output(words)?)
+        run::happy(&spelled, &self.kubectl_output(words)?)
     }
 
     /// `kubectl get -o json`.
@@ -151,7 +151,7 @@ impl Cluster {
     /// # Errors
     /// When the API server refuses it, with its message.
     pub fn apply(&self, yaml: &str) -> Result<String> {
-        run::happy("kubectl apply -f -", self.apply_output(yaml)?)
+        run::happy("kubectl apply -f -", &self.apply_output(yaml)?)
     }
 
     /// Waits until every node is Ready.

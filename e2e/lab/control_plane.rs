@@ -99,7 +99,7 @@ impl ControlPlane {
                 )));
             }
             let output = self.kubectl(&["get", "--raw", "/readyz", "--request-timeout=5s"])?;
-            run::happy("kubectl get --raw /readyz", output).map(Some)
+            run::happy("kubectl get --raw /readyz", &output).map(Some)
         })
         .map(drop)
     }

@@ -125,7 +125,7 @@ impl Host {
     /// When it cannot be started or ends unhappily.
     pub fn run<S: AsRef<str>>(&self, words: &[S]) -> Result<String> {
         let spelled = format!("{}: {}", self.name, run::spelled(&run::command(words)));
-        run::happy(&spelled, self.output(words)?)
+        run::happy(&spelled, &self.output(words)?)
     }
 
     /// Runs a program that sees this machine's files and processes, but the host's network.
@@ -161,7 +161,7 @@ impl Host {
         let text = lines.iter().fold(String::new(), |text, line| text + line.as_ref() + "\n");
         let output = self.feed_in_network(run::command(&["ip", "-batch", "-"]), &text)?;
         let spelled = format!("{}: ip {}", self.name, text.trim_end().replace('\n', "; "));
-        run::happy(&spelled, output).map(drop)
+        run::happy(&spelled, &output).map(drop)
     }
 
     /// Lets the host live on when this process ends. This handle has nothing more to do with it.

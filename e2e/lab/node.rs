@@ -207,7 +207,9 @@ impl Node {
     /// When the name is taken or the node is off.
     pub fn plug(&self, plan: &InterfacePlan) -> Result<()> {
         let mut data = self.data();
-        let free = (0..).find(|number| data.iter().all(|other| other.port != port(self.index, *number)));
+        let taken = |number: &usize| data.iter().any(|other| other.port == port(self.index, *number));
+        // Of so many numbers one is always free.
+        let free = (0..=data.len()).find(|number| !taken(number));
         let interface = self.interface(free.unwrap_or_default(), plan)?;
         self.wire.plug(&self.host, &interface)?;
         data.push(interface);

@@ -46,14 +46,14 @@ pub fn finish(child: Child, spelled: &str) -> Result<Output> {
 pub fn run(command: Command) -> Result<String> {
     let spelled = spelled(&command);
     let child = piped(command).spawn().doing(|| format!("start `{spelled}`"))?;
-    happy(&spelled, finish(child, &spelled)?)
+    happy(&spelled, &finish(child, &spelled)?)
 }
 
 /// The standard output of a program that ended happily.
 ///
 /// # Errors
 /// When it did not, with what it said.
-pub fn happy(spelled: &str, output: Output) -> Result<String> {
+pub fn happy(spelled: &str, output: &Output) -> Result<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
