@@ -1,3 +1,7 @@
 //! The `virtualip` program: see `virtualip --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    virtualip::cli::run()
+}

@@ -1,0 +1,113 @@
+//! What an agent is told at start, and which of it makes sense.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::api::names::MAX_NODE_NAME;
+use crate::ownership::{Timing, TimingError};
+
+/// What an agent is told at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The name of this node's Node object.
+    pub node: String,
+    /// The namespace of the agents and their Leases.
+    pub namespace: String,
+    /// After this time without a renewal other nodes may close this one.
+    pub lease_duration: Duration,
+    /// Time between two renewals.
+    pub renew_interval: Duration,
+    /// Where /healthz, /readyz and /metrics are served.
+    pub listen: SocketAddr,
+}
+
+/// Why an agent cannot run with its [`Options`].
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// Others wait for what the Lease says, which is a whole number of seconds.
+    #[error(
+        "lease duration {0:?} is refused: a Lease states its duration in whole seconds, so use whole seconds"
+    )]
+    Fraction(Duration),
+    /// The two spans do not fit together.
+    #[error(transparent)]
+    Timing(#[from] TimingError),
+    /// The name of the Node is needed.
+    #[error("the name of this node is empty: set NODE_NAME from the pod's spec.nodeName, or use --node-name")]
+    NoNode,
+    /// `node.<node>` must be the name of a Lease.
+    #[error(
+        "the node name {0:?} is too long: its Lease could not be named after it, so use at most {MAX_NODE_NAME} characters"
+    )]
+    LongNode(String),
+    /// The namespace is needed.
+    #[error(
+        "the namespace is empty: set POD_NAMESPACE from the pod's metadata.namespace, or use --namespace"
+    )]
+    NoNamespace,
+}
+
+impl Options {
+    /// The spans of the protocol.
+    ///
+    /// # Errors
+    /// When the lease duration and the renewal interval do not fit together, or cannot be stated in a Lease.
+    pub fn timing(&self) -> Result<Timing, OptionsError> {
+        if self.lease_duration.subsec_nanos() != 0 {
+            return Err(OptionsError::Fraction(self.lease_duration));
+        }
+        Ok(Timing::new(self.lease_duration, self.renew_interval)?)
+    }
+
+    /// Looks at the names: an empty environment variable is as good as none.
+    ///
+    /// # Errors
+    /// When a name is empty, or too long to be part of a Lease's name.
+    pub fn check_names(&self) -> Result<(), OptionsError> {
+        if self.node.is_empty() {
+            return Err(OptionsError::NoNode);
+        }
+        if self.node.len() > MAX_NODE_NAME {
+            return Err(OptionsError::LongNode(self.node.clone()));
+        }
+        if self.namespace.is_empty() {
+            return Err(OptionsError::NoNamespace);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options {
+            node: "n1".to_owned(),
+            namespace: "virtualip-system".to_owned(),
+            lease_duration: Duration::from_secs(3),
+            renew_interval: Duration::from_secs(1),
+            listen: ([127, 0, 0, 1], 7472).into(),
+        }
+    }
+
+    #[test]
+    fn names_must_be_there_and_fit_into_the_name_of_a_lease() {
+        assert_eq!(options().check_names(), Ok(()));
+        assert_eq!(Options { node: String::new(), ..options() }.check_names(), Err(OptionsError::NoNode));
+        let long = "n".repeat(MAX_NODE_NAME + 1);
+        assert_eq!(
+            Options { node: long.clone(), ..options() }.check_names(),
+            Err(OptionsError::LongNode(long))
+        );
+        let nowhere = Options { namespace: String::new(), ..options() };
+        assert_eq!(nowhere.check_names(), Err(OptionsError::NoNamespace));
+    }
+
+    #[test]
+    fn a_lease_states_whole_seconds() {
+        let duration = Duration::from_millis(3_500);
+        let options = Options { lease_duration: duration, ..options() };
+        assert_eq!(options.timing(), Err(OptionsError::Fraction(duration)));
+    }
+}

@@ -1,0 +1,140 @@
+//! `virtualip agent`: what runs on every node.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::duration;
+use crate::agent::{self, Options, OptionsError};
+use crate::api::names::DEFAULT_NAMESPACE;
+use crate::observe::log::{self, Format};
+
+/// Run on a node: answer for the addresses that are its own
+///
+/// One agent runs on every node, in the node's network, as a pod of a DaemonSet. It needs `CAP_NET_ADMIN` and
+/// `CAP_NET_RAW`. On SIGTERM it hands its addresses over to other nodes and exits.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = super::EXIT_CODES)]
+pub struct Args {
+    /// Name of this node's Node object
+    #[arg(long, env = "NODE_NAME", value_name = "NAME")]
+    node_name: String,
+
+    /// Namespace of the agents and their Leases
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", default_value = DEFAULT_NAMESPACE)]
+    namespace: String,
+
+    /// After how long without a renewal other nodes may take over
+    ///
+    /// Whole seconds, 2s or more, and the same on every node. A node that dies is noticed after this time.
+    #[arg(long, env = "VIRTUALIP_LEASE_DURATION", value_name = "DURATION", default_value = "3s",
+        value_parser = duration::parse)]
+    lease_duration: Duration,
+
+    /// Time between two renewals of the node's Lease
+    ///
+    /// The kernel removes the addresses by itself when they are not renewed, and counts in whole seconds: three
+    /// renewals must fit into the lease duration, with room for the kernel's lateness.
+    #[arg(long, env = "VIRTUALIP_RENEW_INTERVAL", value_name = "DURATION", default_value = "1s",
+        value_parser = duration::parse)]
+    renew_interval: Duration,
+
+    /// Address and port of /healthz, /readyz and /metrics
+    ///
+    /// The agent is in the node's own network: every other address than a loopback one is open to whoever can
+    /// reach the node.
+    #[arg(long, env = "VIRTUALIP_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7472")]
+    listen: SocketAddr,
+
+    /// Format of the logs
+    #[arg(long, env = "VIRTUALIP_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: Format,
+
+    /// What to log: a level, or levels by module as in `info,virtualip::network=debug`
+    #[arg(long, env = "VIRTUALIP_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+/// Why the agent ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// No logs, no agent.
+    #[error("cannot start logging")]
+    Log(#[from] log::LogError),
+    /// The system refused threads or an event queue.
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+    /// The agent itself.
+    #[error(transparent)]
+    Agent(#[from] agent::Error),
+}
+
+impl Args {
+    /// What the agent is told, checked.
+    ///
+    /// # Errors
+    /// [`OptionsError`] says what does not fit and what would.
+    pub fn options(&self) -> Result<Options, OptionsError> {
+        let options = Options {
+            node: self.node_name.clone(),
+            namespace: self.namespace.clone(),
+            lease_duration: self.lease_duration,
+            renew_interval: self.renew_interval,
+            listen: self.listen,
+        };
+        options.timing()?;
+        options.check_names()?;
+        Ok(options)
+    }
+}
+
+/// Runs the agent until it is told to stop.
+///
+/// # Errors
+/// [`AgentError`]: what made it impossible to go on.
+pub fn run(args: &Args, options: Options) -> Result<(), AgentError> {
+    log::start(args.log_format, &args.log)?;
+    // Two threads: the loop that keeps the rights never waits for the one that serves metrics or writes status.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(AgentError::Runtime)?;
+    Ok(runtime.block_on(agent::run(options))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn options(arguments: &[&str]) -> Result<Options, String> {
+        let line = ["agent", "--node-name", "n1"].iter().chain(arguments);
+        let args = Line::try_parse_from(line).map_err(|error| error.to_string())?.args;
+        args.options().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_safe() {
+        let options = options(&[]).unwrap();
+        assert_eq!(options.lease_duration, Duration::from_secs(3));
+        assert_eq!(options.renew_interval, Duration::from_secs(1));
+        assert_eq!(options.namespace, "virtualip-system");
+        assert!(options.listen.ip().is_loopback(), "a port of the host network is not open to the world");
+    }
+
+    #[test]
+    fn spans_that_do_not_fit_are_refused_with_what_would() {
+        let error = options(&["--lease-duration", "3s", "--renew-interval", "2s"]).unwrap_err();
+        assert!(error.contains("renew interval"), "{error}");
+        let error = options(&["--lease-duration", "2500ms"]).unwrap_err();
+        assert!(error.contains("whole seconds"), "{error}");
+        let error = options(&["--lease-duration", "3"]).unwrap_err();
+        assert!(error.contains("3s or 500ms"), "{error}");
+    }
+}
