@@ -32,8 +32,8 @@ pub struct Args {
 
     /// Time between two renewals of the node's Lease
     ///
-    /// The kernel removes the addresses by itself when they are not renewed, and counts in whole seconds: three
-    /// renewals must fit into the lease duration, with room for the kernel's lateness.
+    /// The kernel removes the addresses by itself when they are not renewed, and counts in whole seconds, so that a
+    /// renewal must come early enough: a third of the lease duration fits, more is refused where it does not.
     #[arg(long, env = "VIRTUALIP_RENEW_INTERVAL", value_name = "DURATION", default_value = "1s",
         value_parser = duration::parse)]
     renew_interval: Duration,

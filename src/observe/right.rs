@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::network::clock;
 use crate::ownership::Time;
 
 /// Until when this node may answer. Clones are one.
@@ -37,8 +37,8 @@ impl Right {
 
 impl Collector for Right {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_err(|_| fmt::Error)?;
-        let rest = self.rest(Time::from_boot(boot.into()));
+        let boot = clock::now().map_err(|_| fmt::Error)?;
+        let rest = self.rest(Time::from_boot(boot));
         let help = "Seconds until this node would have to stop answering, without another renewal";
         let metric =
             encoder.encode_descriptor("virtualip_right_remaining_seconds", help, None, MetricType::Gauge)?;

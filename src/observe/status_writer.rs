@@ -43,8 +43,15 @@ pub struct StatusWriter(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    pending: Mutex<Pending<Subject, Value>>,
+    work: Mutex<Work>,
     wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Work {
+    pending: Pending<Subject, Value>,
+    /// What was written last, where nothing else was tried since: computed twice from one version, it need not be written twice.
+    written: BTreeMap<Subject, Value>,
 }
 
 impl StatusWriter {
@@ -63,45 +70,46 @@ impl StatusWriter {
 
     /// Forgets what was still to be written: this node has nothing more to say about it.
     pub fn withdraw(&self, subject: &Subject) {
-        self.with_pending(|pending| pending.remove(subject));
+        self.with_work(|work| {
+            work.pending.remove(subject);
+            work.written.remove(subject);
+        });
     }
 
     fn put(&self, subject: Subject, body: Value) {
-        self.with_pending(|pending| pending.put(subject, body, Instant::now()));
+        self.with_work(|work| work.pending.put(subject, body, Instant::now()));
         self.0.wake.notify_one();
     }
 
-    fn with_pending<T>(&self, work: impl FnOnce(&mut Pending<Subject, Value>) -> T) -> T {
-        work(&mut self.0.pending.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_work<T>(&self, change: impl FnOnce(&mut Work) -> T) -> T {
+        change(&mut self.0.work.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Writes, for ever. Needs `patch` on the status of both kinds.
     pub async fn run(self, client: Client, metrics: Metrics) {
-        let mut written = BTreeMap::new();
         loop {
-            let Some((subject, job)) = self.with_pending(|pending| pending.take(Instant::now())) else {
+            let Some((subject, job)) = self.with_work(|work| work.pending.take(Instant::now())) else {
                 self.wait().await;
                 continue;
             };
-            // Computed twice from one version: the watch has not delivered our own write yet.
-            if written.get(&subject) == Some(&job.what) {
+            if self.with_work(|work| work.written.get(&subject) == Some(&job.what)) {
                 continue;
             }
-            match write(&client, &metrics, &subject, &job.what).await {
-                Wrote::Done => {
-                    written.insert(subject, job.what);
+            let wrote = write(&client, &metrics, &subject, &job.what).await;
+            self.with_work(|work| {
+                work.written.remove(&subject);
+                match wrote {
+                    Wrote::Done => drop(work.written.insert(subject, job.what)),
+                    Wrote::Outdated => {}
+                    Wrote::Failed => work.pending.failed(subject, job, Instant::now()),
                 }
-                Wrote::Outdated => {
-                    written.remove(&subject);
-                }
-                Wrote::Failed => self.with_pending(|pending| pending.failed(subject, job, Instant::now())),
-            }
+            });
         }
     }
 
     /// Until there is something to do, or may be.
     async fn wait(&self) {
-        let due = self.with_pending(|pending| pending.next_due());
+        let due = self.with_work(|work| work.pending.next_due());
         tokio::select! {
             () = self.0.wake.notified() => {}
             () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {}
