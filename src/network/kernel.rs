@@ -92,7 +92,7 @@ impl Kernel {
         Ok(addresses.iter().filter(|address| address.marked).map(Configured::marked).collect())
     }
 
-    /// All addresses, or those of one interface.
+    /// All addresses, or those of one interface: none if it has gone.
     pub(super) async fn addresses(&self, link: Option<u32>) -> Result<Vec<Configured>, KernelError> {
         let mut request = AddressMessage::default();
         request.header.index = link.unwrap_or_default();
@@ -101,9 +101,14 @@ impl Kernel {
             RouteNetlinkMessage::NewAddress(address) => Configured::read(&address, mark),
             _ => None,
         };
-        let mut addresses = self.dump("addresses", RouteNetlinkMessage::GetAddress(request), pick).await?;
-        addresses.retain(|address| link.is_none_or(|link| link == address.link));
-        Ok(addresses)
+        match self.dump("addresses", RouteNetlinkMessage::GetAddress(request), pick).await {
+            Ok(mut addresses) => {
+                addresses.retain(|address| link.is_none_or(|link| link == address.link));
+                Ok(addresses)
+            }
+            Err(KernelError::List { source, .. }) if no_device(&source) && link.is_some() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// One interface without its addresses; none if it is gone.
@@ -117,10 +122,10 @@ impl Kernel {
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
                     return Ok(message::link(&link));
                 }
-                NetlinkPayload::Error(error) if error.raw_code() == -(Errno::ENODEV as i32) => {
-                    return Ok(None);
+                NetlinkPayload::Error(error) => {
+                    let error = error.to_io();
+                    return if no_device(&error) { Ok(None) } else { Err(failed(error)) };
                 }
-                NetlinkPayload::Error(error) => return Err(failed(error.to_io())),
                 _ => {}
             }
         }
@@ -193,6 +198,10 @@ impl Kernel {
 pub(super) fn running_mark() -> Result<Mark, KernelError> {
     let system = uname().map_err(|errno| KernelError::Open(errno.into()))?;
     Ok(Mark::of_release(&system.release().to_string_lossy()))
+}
+
+fn no_device(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ENODEV as i32)
 }
 
 fn ended() -> io::Error {

@@ -18,7 +18,7 @@ pub struct Link {
     pub mac: Option<Mac>,
     /// Set up by the administrator.
     pub up: bool,
-    /// The cable, or what stands for it, is connected.
+    /// The cable, or what stands for it, is connected, and frames pass.
     pub carrier: bool,
     /// The loopback interface.
     pub loopback: bool,

@@ -68,7 +68,9 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
         name: String::new(),
         mac: None,
         up: flags.contains(LinkFlags::Up),
-        carrier: flags.contains(LinkFlags::LowerUp),
+        // LowerUp goes at once with the carrier, but comes before the interface sends: until it is Running, what is
+        // sent is dropped without a word.
+        carrier: flags.contains(LinkFlags::LowerUp | LinkFlags::Running),
         loopback: flags.contains(LinkFlags::Loopback),
         no_arp: flags.contains(LinkFlags::Noarp),
         port: flags.contains(LinkFlags::Port),

@@ -22,6 +22,8 @@ mod packet_socket;
 mod probe;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use address::{Added, AddressError, Removed};
 pub use announcer::Announcer;

@@ -70,20 +70,24 @@ impl Monitor {
     /// # Errors
     /// When there is no netlink here. Must be called within a tokio runtime.
     pub fn open() -> Result<Self, KernelError> {
+        Self::with_buffer(RECEIVE_BUFFER)
+    }
+
+    pub(super) fn with_buffer(bytes: usize) -> Result<Self, KernelError> {
         let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
         let (mut connection, handle, messages) =
             new_multicast_connection(&groups).map_err(KernelError::Open)?;
         drop(handle);
-        enlarge(connection.socket_mut().socket_ref());
+        set_buffer(connection.socket_mut().socket_ref(), bytes);
         Ok(Self { connection: Some(connection), messages, known: Known::new(running_mark()?) })
     }
 }
 
 /// Past the limit of `net.core.rmem_max` where we may (`CAP_NET_ADMIN`), else up to it.
-fn enlarge(socket: &rtnetlink::sys::Socket) {
+fn set_buffer(socket: &rtnetlink::sys::Socket, bytes: usize) {
     use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
-    if setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
-        let _ = socket.set_rx_buf_sz(RECEIVE_BUFFER);
+    if setsockopt(socket, RcvBufForce, &bytes).is_err() {
+        let _ = socket.set_rx_buf_sz(bytes);
     }
 }
 

@@ -1,5 +1,141 @@
 //! What the tests of this room share: namespaces of their own, `ip` as the witness, bytes to read.
 
+use std::{
+    io::ErrorKind,
+    process::Command,
+    sync::mpsc::{Sender, channel},
+    thread::{self, JoinHandle},
+};
+
+use nix::{
+    sched::{CloneFlags, unshare},
+    unistd::{Pid, gettid},
+};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A machine of its own on the network: a namespace, and a thread that lives in it. Both vanish with it, also when
+/// the test fails.
+pub(crate) struct Host {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    id: Pid,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        let (jobs, todo) = channel::<Job>();
+        let (ready, id) = channel();
+        let thread = thread::spawn(move || {
+            enter_namespace();
+            ready.send(gettid()).unwrap();
+            for job in todo {
+                job();
+            }
+        });
+        let id = id.recv().expect("a network namespace");
+        Self { jobs: Some(jobs), thread: Some(thread), id }
+    }
+
+    /// Does something there, and waits for it.
+    pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, result) = channel();
+        self.jobs.as_ref().unwrap().send(Box::new(move || drop(done.send(work())))).unwrap();
+        result.recv().expect("what was done there did not panic")
+    }
+
+    /// `ip` there.
+    pub(crate) fn ip(&self, arguments: &str) -> String {
+        let arguments = arguments.to_owned();
+        self.run(move || ip(&arguments))
+    }
+
+    /// What `ip link set ... netns` takes.
+    pub(crate) fn id(&self) -> Pid {
+        self.id
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Runs an asynchronous test in a network namespace of its own.
+pub(crate) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+    let run = move || {
+        enter_namespace();
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
+    };
+    if let Err(panic) = thread::spawn(run).join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn enter_namespace() {
+    unshare(CloneFlags::CLONE_NEWNET)
+        .expect("these tests make network namespaces: run them as root (CAP_SYS_ADMIN and CAP_NET_ADMIN)");
+    ip("link set lo up");
+}
+
+/// The independent witness: runs `ip` with these arguments in the namespace of this thread.
+pub(crate) fn ip(arguments: &str) -> String {
+    let output = match Command::new("ip").args(arguments.split_whitespace()).output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            panic!("there is no `ip` here: install iproute2")
+        }
+        output => output.unwrap(),
+    };
+    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What `ip` says of one address in JSON; none if it is not there.
+pub(crate) fn address_in_ip(link: &str, address: &str) -> Option<serde_json::Value> {
+    let links: serde_json::Value = serde_json::from_str(&ip(&format!("-j addr show dev {link}"))).unwrap();
+    let addresses = links[0]["addr_info"].as_array().unwrap().clone();
+    addresses
+        .into_iter()
+        .find(|info| format!("{}/{}", info["local"].as_str().unwrap(), info["prefixlen"]) == address)
+}
+
+/// Sets a sysctl of the namespace of this thread.
+pub(crate) fn sysctl(name: &str, value: &str) {
+    let path = format!("/proc/sys/net/{name}");
+    std::fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
+}
+
+/// Two connected interfaces that are up and send: ours, and its other end.
+pub(crate) fn cable(ours: &str, other: &str) {
+    ip(&format!("link add {ours} type veth peer name {other}"));
+    ip(&format!("link set {ours} up"));
+    ip(&format!("link set {other} up"));
+    until_it_sends(ours);
+    until_it_sends(other);
+}
+
+/// Just after it came up an interface drops what it is given.
+fn until_it_sends(link: &str) {
+    while !ip(&format!("link show {link}")).contains("state UP") {
+        thread::yield_now();
+    }
+}
+
+/// Another machine, whose interface `other` is at the end of our `ours`.
+pub(crate) fn neighbour(ours: &str, other: &'static str) -> Host {
+    let host = Host::new();
+    cable(ours, other);
+    ip(&format!("link set {other} netns {}", host.id()));
+    host.run(move || {
+        ip(&format!("link set {other} up"));
+        until_it_sends(other);
+    });
+    until_it_sends(ours);
+    host
+}
+
 /// Bytes written in hexadecimal, with any spaces.
 pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(16)).collect();
