@@ -1,25 +1,28 @@
 //! The only place where the rooms meet: watches in, actions out, deadlines, shutdown.
+//!
+//! One loop ([`run::Agent`]) feeds everything that happens through the ownership machine, one input after the other.
+//! What it wants done goes to tasks of their own: requests to [`perform`], the kernel and the wire to [`hand`].
 
+mod codec;
+mod deadline;
+mod entitlement;
+mod facts;
+mod guards;
+mod hand;
+mod input;
+mod lease_client;
+mod lease_watch;
 mod options;
+mod perform;
+mod planner;
+mod probes;
+mod report;
+mod run;
+mod schedule;
+mod senses;
+mod start;
+mod wants;
+mod watches;
 
 pub use options::{Options, OptionsError};
-
-/// Why an agent cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The address of the health endpoints is taken, or none of this node.
-    #[error(transparent)]
-    Health(#[from] crate::observe::health::HealthError),
-}
-
-/// Runs an agent until it is told to stop.
-///
-/// # Errors
-/// [`Error`]: what made it impossible to go on.
-pub async fn run(options: Options) -> Result<(), Error> {
-    let (metrics, registry) = crate::observe::metrics::registry();
-    drop(metrics);
-    let health = crate::observe::health::Health::new();
-    let listener = crate::observe::health::bind(options.listen).await?;
-    Ok(crate::observe::health::serve(listener, health, registry).await?)
-}
+pub use start::{Error, run};

@@ -23,4 +23,4 @@ pub use lease::{
 };
 pub use machine::{Machine, Summary};
 pub use time::Time;
-pub use timing::{Timing, TimingError};
+pub use timing::{KERNEL_SLACK, Timing, TimingError, whole_lifetime};

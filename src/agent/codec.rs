@@ -1,0 +1,330 @@
+//! Leases as the API server stores them, and as the protocol sees them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::api::LeaseName;
+use crate::api::names::{
+    ANNOTATION_ADDRESSES, ANNOTATION_EPOCH, ANNOTATION_NONCE, ANNOTATION_OFFER, ANNOTATION_WANTED,
+    FINALIZER_HELD,
+};
+use crate::ownership::{
+    Epoch, Expect, Holder, NodeLease, NodeName, NodeWrite, Nonce, Offer, Title, TitleContent, TitleWrite,
+    Version, Why,
+};
+
+/// A Lease that is not as the agents write it. Nothing is decided on it.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// A field that the API server always sets, or that we do, is missing.
+    #[error("lease {lease} has no {field}")]
+    Missing {
+        /// The Lease.
+        lease: String,
+        /// The field.
+        field: &'static str,
+    },
+    /// A field cannot be read.
+    #[error("lease {lease} has an unreadable {field}: {text:?}")]
+    Unreadable {
+        /// The Lease.
+        lease: String,
+        /// The field.
+        field: &'static str,
+        /// What it says.
+        text: String,
+    },
+}
+
+/// One of our Leases.
+#[derive(Debug)]
+pub enum Seen {
+    /// `node.<node>`.
+    Node(NodeName, NodeLease),
+    /// `vip.<namespace>.<name>`.
+    Title(crate::api::VipKey, Title),
+    /// The anchor of uninstalling; whether somebody asked to delete it.
+    Anchor {
+        /// Whether it is being deleted.
+        deleting: bool,
+    },
+}
+
+/// Reads a Lease; none when it is not one of ours.
+///
+/// # Errors
+/// When it is named like ours but does not read like ours.
+pub fn read(lease: &Lease) -> Result<Option<Seen>, CodecError> {
+    let name = lease.metadata.name.clone().unwrap_or_default();
+    let deleting = lease.metadata.deletion_timestamp.is_some();
+    Ok(match LeaseName::parse(&name) {
+        None => None,
+        Some(LeaseName::Uninstall) => Some(Seen::Anchor { deleting }),
+        Some(LeaseName::Node(node)) => Some(Seen::Node(NodeName(node), node_lease(&name, lease)?)),
+        Some(LeaseName::VirtualIp(key)) => Some(Seen::Title(key, title(&name, lease)?)),
+    })
+}
+
+/// The version of an object.
+///
+/// # Errors
+/// When there is none, or it is no number.
+pub fn version(name: &str, meta: &ObjectMeta) -> Result<Version, CodecError> {
+    let text = meta.resource_version.clone().ok_or_else(|| missing(name, "resourceVersion"))?;
+    text.parse().map_err(|_| unreadable(name, "resourceVersion", &text))
+}
+
+fn node_lease(name: &str, lease: &Lease) -> Result<NodeLease, CodecError> {
+    let spec = lease.spec.clone().unwrap_or_default();
+    let uid = lease.metadata.uid.clone().ok_or_else(|| missing(name, "uid"))?;
+    let seconds = spec.lease_duration_seconds.ok_or_else(|| missing(name, "leaseDurationSeconds"))?;
+    Ok(NodeLease {
+        version: version(name, &lease.metadata)?,
+        epoch: Epoch { lease: uid, number: spec.lease_transitions.unwrap_or_default() },
+        open: spec.holder_identity.is_some_and(|holder| !holder.is_empty()),
+        duration: Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
+        nonce: annotation(lease, ANNOTATION_NONCE).and_then(read_nonce).unwrap_or_default(),
+    })
+}
+
+fn title(name: &str, lease: &Lease) -> Result<Title, CodecError> {
+    let spec = lease.spec.clone().unwrap_or_default();
+    let holder = match spec.holder_identity.filter(|holder| !holder.is_empty()) {
+        None => None,
+        Some(node) => {
+            let text = annotation(lease, ANNOTATION_EPOCH).ok_or_else(|| missing(name, "epoch"))?;
+            let epoch = read_epoch(text).ok_or_else(|| unreadable(name, "epoch", text))?;
+            Some(Holder { node: NodeName(node), epoch })
+        }
+    };
+    let addresses = |key, field| match annotation(lease, key) {
+        None => Ok(BTreeSet::new()),
+        Some(text) => read_addresses(text).ok_or_else(|| unreadable(name, field, text)),
+    };
+    let offer = annotation(lease, ANNOTATION_OFFER)
+        .map(|text| read_offer(text).ok_or_else(|| unreadable(name, "offer", text)))
+        .transpose()?;
+    Ok(Title {
+        version: version(name, &lease.metadata)?,
+        content: TitleContent {
+            holder,
+            offer,
+            granted: addresses(ANNOTATION_ADDRESSES, "addresses")?,
+            wanted: addresses(ANNOTATION_WANTED, "wanted addresses")?,
+            moves: spec.lease_transitions.unwrap_or_default(),
+        },
+        deleting: lease.metadata.deletion_timestamp.is_some(),
+    })
+}
+
+/// The Lease that a write of a node's life asks for.
+#[must_use]
+pub fn node_object(write: &NodeWrite) -> Lease {
+    let holder = if write.open { write.node.0.clone() } else { String::new() };
+    Lease {
+        metadata: ObjectMeta {
+            name: Some(LeaseName::node(write.node.0.clone()).to_string()),
+            resource_version: expected(write.expect),
+            annotations: Some([(ANNOTATION_NONCE.to_owned(), nonce_text(write.nonce))].into()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec {
+            holder_identity: Some(holder),
+            lease_duration_seconds: Some(whole_seconds(write.duration)),
+            lease_transitions: Some(write.number),
+            renew_time: Some(wall_clock()),
+            ..LeaseSpec::default()
+        }),
+    }
+}
+
+/// The Lease that a write of ownership asks for. It carries a finalizer while somebody holds it.
+#[must_use]
+pub fn title_object(write: &TitleWrite, duration: Duration) -> Lease {
+    let content = &write.content;
+    let mut annotations = BTreeMap::from([(ANNOTATION_NONCE.to_owned(), nonce_text(write.nonce))]);
+    let mut annotate = |key: &str, text: Option<String>| {
+        if let Some(text) = text {
+            annotations.insert(key.to_owned(), text);
+        }
+    };
+    annotate(ANNOTATION_EPOCH, content.holder.as_ref().map(|holder| epoch_text(&holder.epoch)));
+    annotate(ANNOTATION_OFFER, content.offer.as_ref().map(offer_text));
+    annotate(ANNOTATION_ADDRESSES, addresses_text(&content.granted));
+    annotate(ANNOTATION_WANTED, addresses_text(&content.wanted));
+    let finalizers =
+        (content.holder.is_some() && write.why != Why::Retire).then(|| vec![FINALIZER_HELD.to_owned()]);
+    Lease {
+        metadata: ObjectMeta {
+            name: Some(write.key.lease_name()),
+            resource_version: expected(write.expect),
+            annotations: Some(annotations),
+            finalizers,
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec {
+            holder_identity: Some(
+                content.holder.as_ref().map(|holder| holder.node.0.clone()).unwrap_or_default(),
+            ),
+            lease_duration_seconds: Some(whole_seconds(duration)),
+            lease_transitions: Some(content.moves),
+            renew_time: Some(wall_clock()),
+            ..LeaseSpec::default()
+        }),
+    }
+}
+
+/// For people only: no decision reads it.
+fn wall_clock() -> MicroTime {
+    MicroTime(Timestamp::now())
+}
+
+fn expected(expect: Expect) -> Option<String> {
+    match expect {
+        Expect::Absent => None,
+        Expect::At(version) => Some(version.to_string()),
+    }
+}
+
+/// Rounded up: whoever closes may wait longer than needed, never shorter.
+fn whole_seconds(duration: Duration) -> i32 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(duration.as_secs() + up).unwrap_or(i32::MAX)
+}
+
+fn annotation<'a>(lease: &'a Lease, key: &str) -> Option<&'a str> {
+    lease.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+fn nonce_text(nonce: Nonce) -> String {
+    format!("{:x}-{:x}", nonce.incarnation, nonce.sequence)
+}
+
+fn read_nonce(text: &str) -> Option<Nonce> {
+    let (incarnation, sequence) = text.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    Some(Nonce { incarnation: number(incarnation)?, sequence: number(sequence)? })
+}
+
+fn epoch_text(epoch: &Epoch) -> String {
+    format!("{}/{}", epoch.lease, epoch.number)
+}
+
+fn read_epoch(text: &str) -> Option<Epoch> {
+    let (lease, number) = text.split_once('/')?;
+    Some(Epoch { lease: lease.to_owned(), number: number.parse().ok()? })
+}
+
+fn offer_text(offer: &Offer) -> String {
+    let state = if offer.accepted { "accepted" } else { "offered" };
+    format!("{} {} {state}", offer.to.node, epoch_text(&offer.to.epoch))
+}
+
+fn read_offer(text: &str) -> Option<Offer> {
+    let mut words = text.split(' ');
+    let node = NodeName(words.next()?.to_owned());
+    let epoch = read_epoch(words.next()?)?;
+    let accepted = match words.next()? {
+        "accepted" => true,
+        "offered" => false,
+        _ => return None,
+    };
+    Some(Offer { to: Holder { node, epoch }, accepted })
+}
+
+fn addresses_text(addresses: &BTreeSet<IpAddr>) -> Option<String> {
+    let texts: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
+}
+
+fn read_addresses(text: &str) -> Option<BTreeSet<IpAddr>> {
+    text.split(',').map(|text| text.parse().ok()).collect()
+}
+
+fn missing(lease: &str, field: &'static str) -> CodecError {
+    CodecError::Missing { lease: lease.to_owned(), field }
+}
+
+fn unreadable(lease: &str, field: &'static str, text: &str) -> CodecError {
+    CodecError::Unreadable { lease: lease.to_owned(), field, text: text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::VipKey;
+
+    fn stored(mut lease: Lease) -> Lease {
+        lease.metadata.resource_version = Some("42".into());
+        lease.metadata.uid = Some("u-1".into());
+        lease
+    }
+
+    #[test]
+    fn a_title_reads_back_as_it_was_written() {
+        let holder = |node: &str| Holder {
+            node: NodeName(node.into()),
+            epoch: Epoch { lease: "u-1".into(), number: 7 },
+        };
+        let content = TitleContent {
+            holder: Some(holder("n1")),
+            offer: Some(Offer { to: holder("n2.example"), accepted: true }),
+            granted: ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()].into(),
+            wanted: ["192.0.2.2".parse().unwrap()].into(),
+            moves: 3,
+        };
+        let write = TitleWrite {
+            key: VipKey::new("shop", "web.v2"),
+            expect: Expect::Absent,
+            content: content.clone(),
+            why: Why::Claim,
+            nonce: Nonce { incarnation: 0xabc, sequence: 1 },
+        };
+        let lease = stored(title_object(&write, Duration::from_secs(3)));
+        assert_eq!(lease.metadata.finalizers.as_deref(), Some(&[FINALIZER_HELD.to_owned()][..]));
+        match read(&lease).unwrap() {
+            Some(Seen::Title(key, title)) => {
+                assert_eq!((key, title.content, title.version), (write.key, content, 42));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_closed_node_lease_has_an_empty_holder() {
+        let nonce = Nonce { incarnation: u64::MAX, sequence: 9 };
+        let write = |open| NodeWrite {
+            node: NodeName("n1".into()),
+            expect: Expect::At(41),
+            number: 2,
+            open,
+            duration: Duration::from_millis(2500),
+            nonce,
+        };
+        for open in [true, false] {
+            let Some(Seen::Node(node, lease)) = read(&stored(node_object(&write(open)))).unwrap() else {
+                panic!()
+            };
+            assert_eq!(
+                (node.0.as_str(), lease.open, lease.nonce, lease.epoch.number),
+                ("n1", open, nonce, 2)
+            );
+            assert_eq!(lease.duration, Duration::from_secs(3), "rounded up");
+        }
+    }
+
+    #[test]
+    fn a_lease_that_is_not_as_ours_is_refused_not_guessed() {
+        let mut lease = stored(Lease::default());
+        lease.metadata.name = Some("vip.shop.web".into());
+        lease.spec = Some(LeaseSpec { holder_identity: Some("n1".into()), ..LeaseSpec::default() });
+        assert!(matches!(read(&lease), Err(CodecError::Missing { field: "epoch", .. })));
+        lease.metadata.name = Some("kube-scheduler".into());
+        assert!(read(&lease).unwrap().is_none());
+    }
+}

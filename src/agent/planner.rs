@@ -1,0 +1,212 @@
+//! Keeps what the objects, the Leases and the kernel say about each `VirtualIP`, and turns it into wants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use super::entitlement::{Claimant, Entitlement, entitle};
+use super::facts;
+use super::probes::Probes;
+use super::wants::{Situation, steward, want};
+use super::watches::Objects;
+use crate::api::names::FINALIZER_HELD;
+use crate::api::{NodeInterface, VipKey, VirtualIP};
+use crate::ownership::{Event, Machine, NodeName, Time, Want};
+use crate::placement::{NodeFacts, Plan, VipFacts, plan};
+
+/// How long a `VirtualIP` that the kernel refused here is left to other nodes.
+const TROUBLE: Duration = Duration::from_secs(10);
+
+/// One `VirtualIP`, as planned.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The object; none when only its Lease is left.
+    pub object: Option<Arc<VirtualIP>>,
+    /// Where it may live.
+    pub plan: Plan,
+    /// The addresses it may ask for.
+    pub entitlement: Entitlement,
+    /// Whether this node tidies up, and reports, where nobody holds it.
+    pub steward: bool,
+}
+
+/// What the planner is told beside the objects.
+pub struct Circumstances<'a> {
+    /// The ownership machine.
+    pub machine: &'a Machine,
+    /// Now.
+    pub now: Time,
+    /// The interfaces of this node.
+    pub interfaces: &'a [NodeInterface],
+    /// Whether this agent stops.
+    pub leaving: bool,
+    /// Whether everything is being uninstalled.
+    pub uninstalling: bool,
+}
+
+/// The plan of the moment.
+pub struct Planner {
+    me: String,
+    objects: Objects,
+    /// The last plan.
+    pub planned: BTreeMap<VipKey, Planned>,
+    /// Probes before first assignments.
+    pub probes: Probes,
+    wants: BTreeMap<VipKey, Want>,
+    troubles: BTreeMap<VipKey, (Instant, String)>,
+}
+
+impl Planner {
+    /// A planner for the node `me`.
+    #[must_use]
+    pub fn new(me: String, objects: Objects) -> Self {
+        Self {
+            me,
+            objects,
+            planned: BTreeMap::new(),
+            probes: Probes::default(),
+            wants: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+        }
+    }
+
+    /// The kernel took, or did not take, the addresses of `key`.
+    pub fn trouble(&mut self, key: VipKey, reason: Option<String>) {
+        match reason {
+            Some(reason) => self.troubles.insert(key, (Instant::now() + TROUBLE, reason)),
+            None => self.troubles.remove(&key),
+        };
+    }
+
+    /// Why the kernel of this node does not take `key`, if it was tried lately.
+    #[must_use]
+    pub fn troubled(&self, key: &VipKey) -> Option<&str> {
+        let (until, reason) = self.troubles.get(key)?;
+        (*until > Instant::now()).then_some(reason.as_str())
+    }
+
+    /// When the plan must be made again although nothing happened.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let troubles = self.troubles.values().map(|(until, _)| *until).filter(|until| *until > now).min();
+        [troubles, self.probes.next()].into_iter().flatten().min()
+    }
+
+    /// Makes the plan again and says what changed.
+    pub fn replan(&mut self, around: &Circumstances<'_>) -> Vec<Event> {
+        let objects: BTreeMap<VipKey, Arc<VirtualIP>> =
+            self.objects.vips.state().into_iter().map(|object| (object.key(), object)).collect();
+        let vips: Vec<VipFacts> = objects
+            .iter()
+            .filter_map(|(key, object)| facts::vip(object, holder(around.machine, key, around.now)))
+            .collect();
+        let mut plans = plan(&vips, &self.nodes(around));
+        let mut shares = entitle(&claimants(&objects, around.machine));
+        let leftovers = around.machine.titles().map(|(key, _)| key.clone());
+        let keys: BTreeSet<VipKey> = objects.keys().cloned().chain(leftovers).collect();
+        self.planned = keys
+            .into_iter()
+            .map(|key| {
+                let live = around.machine.live().filter(|node| !(around.leaving && node.0 == self.me));
+                let planned = Planned {
+                    object: objects.get(&key).cloned(),
+                    plan: plans.remove(&key).unwrap_or_default(),
+                    entitlement: shares.remove(&key).unwrap_or_default(),
+                    steward: steward(&key, live).is_some_and(|node| node.0 == self.me),
+                };
+                (key, planned)
+            })
+            .collect();
+        self.changes(around)
+    }
+
+    /// Live nodes and those with an object, with this node's own interfaces as they are now.
+    fn nodes(&self, around: &Circumstances<'_>) -> Vec<NodeFacts> {
+        let objects = self.objects.nodes.state();
+        let own = self.objects.vipnodes.state();
+        let live: BTreeSet<&str> = around.machine.live().map(|node| node.0.as_str()).collect();
+        let mut names: BTreeSet<String> = live.iter().map(|&name| name.to_owned()).collect();
+        names.extend(own.iter().map(|node| node.name_any()));
+        names
+            .into_iter()
+            .map(|name| {
+                let object = objects.iter().find(|node| node.name_any() == name);
+                let published = own.iter().find(|node| node.name_any() == name);
+                let alive = live.contains(name.as_str());
+                let mut facts =
+                    facts::node(&name, alive, object.map(AsRef::as_ref), published.map(AsRef::as_ref));
+                if name == self.me {
+                    facts.leaving = around.leaving;
+                    facts.interfaces = Some(facts::interfaces(around.interfaces));
+                }
+                facts
+            })
+            .collect()
+    }
+
+    fn changes(&mut self, around: &Circumstances<'_>) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut wants = BTreeMap::new();
+        for (key, planned) in &self.planned {
+            let known = around.machine.title(key).is_some();
+            let deleting =
+                planned.object.as_ref().is_none_or(|object| object.metadata.deletion_timestamp.is_some());
+            let situation = Situation {
+                plan: &planned.plan,
+                entitlement: &planned.entitlement,
+                held: around.machine.holds(key),
+                deleting: deleting || around.uninstalling,
+                guarded: planned.object.as_ref().is_some_and(|object| guarded(object)),
+                probed: known || self.probes.clear(key),
+                troubled: self.troubled(key).is_some(),
+                steward: planned.steward,
+            };
+            let want = want(&self.me, &situation);
+            if self.wants.get(key) != Some(&want) {
+                events.push(Event::Wanted { key: key.clone(), want: want.clone() });
+            }
+            wants.insert(key.clone(), want);
+        }
+        for key in self.wants.keys().filter(|key| !wants.contains_key(key)) {
+            events.push(Event::Wanted { key: key.clone(), want: Want::Abstain });
+        }
+        self.wants = wants;
+        self.probes.keep(|key| self.planned.contains_key(key) && around.machine.title(key).is_none());
+        events
+    }
+}
+
+/// The node that holds `key` in a living epoch.
+fn holder(machine: &Machine, key: &VipKey, now: Time) -> Option<String> {
+    let title = machine.title(key)?;
+    if machine.free(title, now) {
+        return None;
+    }
+    title.content.holder.as_ref().map(|holder| holder.node.0.clone())
+}
+
+fn claimants(objects: &BTreeMap<VipKey, Arc<VirtualIP>>, machine: &Machine) -> Vec<Claimant> {
+    let claimant = |(key, object): (&VipKey, &Arc<VirtualIP>)| Claimant {
+        key: key.clone(),
+        addresses: object.spec.parsed_addresses().unwrap_or_default(),
+        granted: machine.title(key).map(|title| title.content.granted.clone()).unwrap_or_default(),
+        created: object.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
+    };
+    objects.iter().filter(|(_, object)| object.metadata.deletion_timestamp.is_none()).map(claimant).collect()
+}
+
+/// Whether the finalizer is there.
+#[must_use]
+pub fn guarded(object: &VirtualIP) -> bool {
+    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER_HELD)
+}
+
+/// Whether `node` is the best placed one.
+#[must_use]
+pub fn best(planned: &Planned, node: &NodeName) -> bool {
+    planned.plan.rank(&node.0) == Some(0)
+}

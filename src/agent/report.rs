@@ -1,0 +1,303 @@
+//! What the loop says to people: one log line and one Event per change of ownership, status when it changed, figures.
+//! Nothing here waits, and nothing here decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as WallTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::deadline::now;
+use super::planner::{Planned, Planner};
+use super::watches::Objects;
+use crate::api::conditions::reasons as conditions;
+use crate::api::{Address, NodeInterface, VipKey, VirtualIP};
+use crate::network::{Links, Mac};
+use crate::observe::events::{Note, Recorder, Severity, reasons};
+use crate::observe::health::Health;
+use crate::observe::metrics::Metrics;
+use crate::observe::{Facts, Foreigner, NodeFacts, Owner, StatusWriter, node_status, status};
+use crate::ownership::{Action, Machine, NodeName, Why};
+
+/// For how long a claim by a foreign host is shown after it was heard.
+const CLAIM_SHOWN: Duration = Duration::from_secs(30);
+
+/// Where reports go.
+pub struct Sinks {
+    /// Statuses.
+    pub statuses: StatusWriter,
+    /// Events.
+    pub events: Recorder,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Probes of the kubelet.
+    pub health: Health,
+}
+
+/// What was said last.
+pub struct Report {
+    me: NodeName,
+    objects: Objects,
+    sinks: Sinks,
+    /// Since when each `VirtualIP` is up here; none where a former life put it up.
+    up: BTreeMap<VipKey, Option<WallTime>>,
+    /// Why the Lease was last written from here.
+    why: BTreeMap<VipKey, Why>,
+    claims: BTreeMap<VipKey, (IpAddr, Mac, Instant)>,
+    /// Refused for want of a node, or for a conflict: said once.
+    warned: BTreeMap<VipKey, String>,
+}
+
+impl Report {
+    /// Reports of the node `me`.
+    #[must_use]
+    pub fn new(me: NodeName, objects: Objects, sinks: Sinks) -> Self {
+        Self {
+            me,
+            objects,
+            sinks,
+            up: BTreeMap::new(),
+            why: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            warned: BTreeMap::new(),
+        }
+    }
+
+    /// The loop has gone round once, `late` after it was due.
+    pub fn turned(&self, late: Duration) {
+        self.sinks.health.turned();
+        self.sinks.metrics.late(late);
+    }
+
+    /// All objects and Leases were listed.
+    pub fn synced(&self) {
+        self.sinks.health.synced();
+    }
+
+    /// The machine wants something done.
+    pub fn acts(&mut self, action: &Action) {
+        match action {
+            Action::WriteTitle(write) => {
+                self.why.insert(write.key.clone(), write.why);
+            }
+            Action::WriteNode(write) if write.node != self.me && !write.open => {
+                warn!(node = %write.node, epoch = write.number, "a silent node is closed");
+                self.sinks.metrics.closes.inc();
+            }
+            Action::Began(epoch) => {
+                info!(epoch = epoch.number, "a new epoch begins");
+                self.sinks.health.begun();
+            }
+            Action::Ended(epoch) => {
+                warn!(epoch = epoch.number, "the epoch is over");
+                self.sinks.metrics.lapses.inc();
+            }
+            Action::Extend(until) => {
+                self.sinks.health.begun();
+                self.sinks.metrics.right.set(*until);
+            }
+            _ => {}
+        }
+    }
+
+    /// The kernel's addresses of `key` may have changed.
+    pub fn stepped(&mut self, key: &VipKey, machine: &Machine) {
+        let up = machine.up(key).is_some_and(|up| !up.is_empty());
+        let was = self.up.contains_key(key);
+        if up && !was {
+            let continued = !self.why.contains_key(key) || self.why.get(key) == Some(&Why::Confirm);
+            let since = (!continued).then(|| WallTime(Timestamp::now()));
+            self.up.insert(key.clone(), since);
+            self.raised(key, machine);
+        } else if !up && was {
+            self.up.remove(key);
+            self.lowered(key, machine);
+        }
+        self.sinks.metrics.held.set(i64::try_from(self.up.len()).unwrap_or(i64::MAX));
+    }
+
+    fn raised(&mut self, key: &VipKey, machine: &Machine) {
+        let addresses = machine.up(key).map(listed).unwrap_or_default();
+        let (reason, how) = match self.why.get(key) {
+            Some(Why::Accept) => (reasons::HANDED_OVER, "handed over"),
+            Some(Why::Claim | Why::Settle) => (reasons::CLAIMED, "claimed"),
+            _ => (reasons::CLAIMED, "continued"),
+        };
+        info!(vip = %key, addresses, reason = how, "this node answers");
+        self.sinks.metrics.moves.inc();
+        if reason == reasons::CLAIMED {
+            self.sinks.metrics.claims.inc();
+        } else {
+            self.sinks.metrics.handed_over(crate::observe::metrics::Direction::Received);
+        }
+        if how != "continued" {
+            self.event(key, Severity::Normal, reason, format!("{} answers for {addresses} ({how})", self.me));
+        }
+    }
+
+    fn lowered(&mut self, key: &VipKey, machine: &Machine) {
+        let right = now().ok().and_then(|now| machine.right(now)).is_some();
+        let (severity, reason, how) = match self.why.get(key) {
+            _ if !right => (Severity::Warning, reasons::RIGHT_LOST, "its right has ended"),
+            Some(Why::Retire) => (Severity::Normal, reasons::RELEASED, "deleted"),
+            Some(Why::Gift | Why::Offer) => (Severity::Normal, reasons::RELEASED, "handed over"),
+            _ => (Severity::Normal, reasons::RELEASED, "released"),
+        };
+        info!(vip = %key, reason = how, "this node is silent");
+        if severity == Severity::Warning {
+            self.event(key, severity, reason, format!("{} does not answer any more: {how}", self.me));
+        } else if how == "handed over" {
+            self.sinks.metrics.handed_over(crate::observe::metrics::Direction::Given);
+        }
+    }
+
+    /// Another host claims an address that is up here.
+    pub fn claimed(&mut self, key: &VipKey, address: IpAddr, mac: Mac) {
+        warn!(vip = %key, %address, %mac, "another host claims the address; it is announced again");
+        self.sinks.metrics.conflicts.inc();
+        self.claims.insert(key.clone(), (address, mac, Instant::now()));
+        let message = format!("host {mac} claims {address}, for which {} answers", self.me);
+        self.event(key, Severity::Warning, conditions::FOREIGN_HOST, message);
+    }
+
+    /// The plan was made again: writes what has changed in the statuses that are this node's to write.
+    pub fn planned(&mut self, machine: &Machine, planner: &Planner, links: &Links) {
+        self.claims.retain(|_, (_, _, at)| at.elapsed() < CLAIM_SHOWN);
+        let wall = WallTime(Timestamp::now());
+        for (key, planned) in &planner.planned {
+            let Some(object) = &planned.object else { continue };
+            if !self.reports(key, planned, machine) {
+                continue;
+            }
+            let facts = self.facts(key, object, planned, machine, planner, links);
+            if let Some(status) = status(object, &facts, &wall) {
+                self.sinks.statuses.write_virtual_ip(object, &status);
+            }
+            self.warn_once(key, &facts);
+        }
+        self.warned.retain(|key, _| planner.planned.contains_key(key));
+    }
+
+    /// The holder reports; where nobody living holds, the best placed node; where none fits, the steward.
+    fn reports(&self, key: &VipKey, plan: &Planned, machine: &Machine) -> bool {
+        if machine.holds(key) {
+            return true;
+        }
+        let Ok(now) = now() else { return false };
+        if machine.title(key).is_some_and(|title| !machine.free(title, now)) {
+            return false;
+        }
+        match plan.plan.candidates.first() {
+            Some(best) => *best == self.me.0,
+            None => plan.steward,
+        }
+    }
+
+    fn facts(
+        &self,
+        key: &VipKey,
+        object: &VirtualIP,
+        plan: &Planned,
+        machine: &Machine,
+        planner: &Planner,
+        links: &Links,
+    ) -> Facts {
+        let title = machine.title(key);
+        let content = title.map(|title| &title.content);
+        let held = machine.holds(key);
+        let foreign = planner.probes.foreign(key);
+        let claim = self.claims.get(key).map(|(address, mac, _)| (*address, *mac));
+        let offer = content.and_then(|content| content.offer.as_ref()).map(|offer| offer.to.node.0.clone());
+        Facts {
+            owner: machine
+                .up(key)
+                .filter(|up| held && !up.is_empty())
+                .map(|up| self.owner(key, object, up, links)),
+            successor: offer.or_else(|| plan.plan.candidates.first().cloned()),
+            lost: content
+                .and_then(|content| content.holder.as_ref())
+                .filter(|_| !held)
+                .map(|h| h.node.0.clone()),
+            moves: content.map(|content| content.moves.into()),
+            conflicts: plan.entitlement.conflicts.clone(),
+            refusals: plan.plan.refusals.iter().map(|(node, why)| (node.clone(), why.to_string())).collect(),
+            foreigners: foreign
+                .into_iter()
+                .chain(claim)
+                .map(|(address, mac)| Foreigner { address, mac: mac.to_string() })
+                .collect(),
+            error: planner.troubled(key).map(str::to_owned),
+        }
+    }
+
+    fn owner(&self, key: &VipKey, object: &VirtualIP, up: &BTreeSet<IpAddr>, links: &Links) -> Owner {
+        let written = object.spec.parsed_addresses().unwrap_or_default();
+        let addresses: Vec<Address> =
+            written.into_iter().filter(|address| up.contains(&address.ip())).collect();
+        let named = object.spec.interface.as_deref();
+        let link = addresses.first().and_then(|address| links.find(address.ip(), named).ok());
+        Owner {
+            node: self.me.0.clone(),
+            interface: link.map(|link| link.name.clone()),
+            addresses,
+            since: self.up.get(key).cloned().flatten(),
+        }
+    }
+
+    fn warn_once(&mut self, key: &VipKey, facts: &Facts) {
+        let (reason, message) = if let Some((address, other)) = facts.conflicts.first_key_value() {
+            (conditions::ADDRESS_CONFLICT, format!("{address} belongs to VirtualIP {other}"))
+        } else if facts.owner.is_none() && facts.successor.is_none() {
+            let why: Vec<String> =
+                facts.refusals.iter().map(|(node, why)| format!("{node}: {why}")).collect();
+            (conditions::NO_ELIGIBLE_NODE, format!("no node can answer: {}", why.join("; ")))
+        } else if let (None, Some(foreigner)) = (&facts.owner, facts.foreigners.first()) {
+            (conditions::FOREIGN_HOST, format!("host {} has {} already", foreigner.mac, foreigner.address))
+        } else {
+            self.warned.remove(key);
+            return;
+        };
+        if self.warned.get(key) != Some(&message) {
+            warn!(vip = %key, reason, "{message}");
+            self.event(key, Severity::Warning, reason, message.clone());
+            self.warned.insert(key.clone(), message);
+        }
+    }
+
+    /// What this node could carry, and what it holds.
+    pub fn node(&self, machine: &Machine, interfaces: &[NodeInterface]) {
+        let Ok(now) = now() else { return };
+        let own = self
+            .objects
+            .vipnodes
+            .state()
+            .into_iter()
+            .find(|node| node.metadata.name.as_ref() == Some(&self.me.0));
+        let Some(own) = own else { return };
+        let facts = NodeFacts {
+            held: self.up.len(),
+            interfaces: interfaces.to_vec(),
+            // An idle node has no right to answer, and needs none; what matters is whether it lives.
+            right: machine.summary(now).epoch.is_some(),
+        };
+        if let Some(status) = node_status(&own, &facts, &WallTime(Timestamp::now())) {
+            self.sinks.statuses.write_node(&own, &status);
+        }
+    }
+
+    fn event(&self, key: &VipKey, severity: Severity, reason: &'static str, message: String) {
+        let object = self.objects.vips.state().into_iter().find(|object| object.key() == *key);
+        if let Some(object) = object {
+            let regarding = object.object_ref(&());
+            self.sinks.events.tell(Note { regarding, severity, reason, message });
+        }
+    }
+}
+
+fn listed(addresses: &BTreeSet<IpAddr>) -> String {
+    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,402 @@
+//! The agent's loop: one input after the other through the ownership machine, its actions out to the API server
+//! and the kernel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::deadline::{Deadline, now};
+use super::facts;
+use super::guards::Guards;
+use super::hand::{Order, Target};
+use super::input::{Input, Inputs};
+use super::perform::Performer;
+use super::planner::{Circumstances, Planner};
+use super::report::Report;
+use crate::api::{NodeInterface, VipKey};
+use crate::network::{Kernel, Links, Mac};
+use crate::ownership::{Action, Event, Machine, NodeName};
+
+/// After SIGTERM: how long handovers may take before everything left is silenced.
+const HANDOVER: Duration = Duration::from_millis(1500);
+
+/// After that: how long closing the epoch may take.
+const CLOSING: Duration = Duration::from_millis(300);
+
+/// Plans are made at most this often, unless a node came or went.
+const PLAN_PAUSE: Duration = Duration::from_millis(5);
+
+/// `DEFEND_INTERVAL` of RFC 5227: a claim is answered once in this time, so that two hosts do not shout at each other.
+const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Everything the loop reaches out to.
+pub struct Outside {
+    /// The API server.
+    pub performer: Performer,
+    /// The kernel and the wire.
+    pub hand: mpsc::UnboundedSender<Order>,
+    /// For the inventory at start.
+    pub kernel: Kernel,
+    /// The end of the right, for the hand.
+    pub deadline: Deadline,
+    /// Finalizers of `VirtualIP`s.
+    pub guards: Guards,
+    /// Starts all watches again.
+    pub restart: Arc<Notify>,
+    /// Status, Events, metrics and logs.
+    pub report: Report,
+    /// The loop's own door.
+    pub inputs: Inputs,
+}
+
+/// The loop.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
+pub struct Agent {
+    me: NodeName,
+    machine: Machine,
+    planner: Planner,
+    outside: Outside,
+    links: Links,
+    interfaces: Vec<NodeInterface>,
+    /// The objects were listed once: before that nothing is concluded from what is missing.
+    listed: bool,
+    live: BTreeSet<NodeName>,
+    plan_due: Option<Instant>,
+    planned_at: Instant,
+    uninstalling: bool,
+    leaving: Option<Instant>,
+    abandoned: bool,
+    /// An epoch ended in this process's life.
+    lapsed: bool,
+    done: bool,
+    /// When each address was last defended.
+    defended: BTreeMap<IpAddr, Instant>,
+}
+
+impl Agent {
+    /// An agent that knows nothing yet.
+    #[must_use]
+    pub fn new(machine: Machine, me: NodeName, planner: Planner, outside: Outside, links: Links) -> Self {
+        Self {
+            interfaces: facts::publish(&links),
+            me,
+            machine,
+            planner,
+            outside,
+            links,
+            listed: false,
+            live: BTreeSet::new(),
+            plan_due: None,
+            planned_at: Instant::now(),
+            uninstalling: false,
+            leaving: None,
+            abandoned: false,
+            lapsed: false,
+            done: false,
+            defended: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until everything is handed over after [`Input::Terminate`], or time is up.
+    pub async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) {
+        while !self.done {
+            let timer = self.next_timer();
+            tokio::select! {
+                input = inputs.recv() => match input {
+                    Some(input) => self.take(input).await,
+                    None => return,
+                },
+                () = tokio::time::sleep_until(timer) => self.step(Event::Tick),
+            }
+            self.outside.report.turned(Instant::now().saturating_duration_since(timer));
+            self.plan_if_due();
+            self.leave_if_due();
+        }
+    }
+
+    async fn take(&mut self, input: Input) {
+        match input {
+            Input::Own(Event::Synced) => {
+                self.step(Event::Synced);
+                self.take_inventory().await;
+                self.outside.report.synced();
+            }
+            Input::Own(event) => self.step(event),
+            Input::Objects => self.plan_soon(),
+            Input::Listed => {
+                self.listed = true;
+                self.plan_now();
+            }
+            Input::Anchor { deleting, .. } => self.anchor(deleting),
+            Input::Links(links) => self.links(links),
+            Input::Gone { link, address } => self.order(Order::Gone { link, net: address }),
+            Input::Compare => self.order(Order::Compare),
+            Input::Trouble { key, reason } => self.trouble(key, reason),
+            Input::Probed { key, foreign } => {
+                self.planner.probes.ended(&key, foreign);
+                self.plan_now();
+            }
+            Input::Claimed { address, mac } => self.claimed(address, mac),
+            Input::Terminate => self.terminate(),
+        }
+    }
+
+    /// One event through the machine, and what it wants done.
+    fn step(&mut self, event: Event) {
+        let now = match now() {
+            Ok(now) => now,
+            // Without a clock there is no right; the kernel's lifetimes end what is up.
+            Err(error) => return error!(%error, "the clock cannot be read"),
+        };
+        let touched = key_of(&event).cloned();
+        let actions = self.machine.step(event, now);
+        // Set before anything is ordered under it.
+        self.outside.deadline.set(self.machine.right(now));
+        for action in actions {
+            self.act(action);
+        }
+        if let Some(key) = &touched {
+            self.outside.report.stepped(key, &self.machine);
+        }
+        self.notice(touched.is_some());
+    }
+
+    fn act(&mut self, action: Action) {
+        self.outside.report.acts(&action);
+        match self.outside.performer.start(action) {
+            Some(Action::Set { key, addresses }) => {
+                let targets = self.targets(&key, &addresses);
+                self.order(Order::Set { key, targets });
+            }
+            Some(Action::Extend(_)) => self.order(Order::Extend),
+            // The connections of the watches may be dead ones from before a lapse.
+            Some(Action::Began(_)) if self.lapsed => self.outside.restart.notify_waiters(),
+            Some(Action::Ended(_)) => self.lapsed = true,
+            Some(Action::Done) => self.done = true,
+            _ => {}
+        }
+    }
+
+    fn targets(&self, key: &VipKey, addresses: &BTreeSet<IpAddr>) -> Vec<Target> {
+        let object = self.planner.planned.get(key).and_then(|planned| planned.object.as_ref());
+        let spec = object.map(|object| &object.spec);
+        let written = spec.and_then(|spec| spec.parsed_addresses().ok()).unwrap_or_default();
+        let net = |ip: &IpAddr| {
+            written.iter().find(|address| address.ip() == *ip).map_or((*ip).into(), crate::api::Address::net)
+        };
+        let interface = spec.and_then(|spec| spec.interface.clone());
+        addresses.iter().map(|ip| Target { net: net(ip), interface: interface.clone() }).collect()
+    }
+
+    /// What a former life left in the kernel: adopted where a Lease says that it was ours, else removed.
+    async fn take_inventory(&mut self) {
+        let marked = match self.outside.kernel.marked().await {
+            Ok(marked) => marked,
+            // Nothing may begin before the kernel is silent: the process ends, and is started again.
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, "cannot list addresses");
+                self.done = true;
+                return;
+            }
+        };
+        for found in marked {
+            let ip = found.address.addr();
+            let owner = self.machine.titles().find(|(_, title)| {
+                let ours = title.content.holder.as_ref().is_some_and(|holder| holder.node == self.me);
+                ours && title.content.granted.contains(&ip)
+            });
+            if let Some((key, _)) = owner {
+                let key = key.clone();
+                info!(vip = %key, address = %ip, "an address of a former life is still up");
+                self.order(Order::Adopt { key: key.clone(), link: found.link, net: found.address });
+                self.step(Event::Found { key, up: [ip].into() });
+            } else if let Err(error) = self.outside.kernel.remove(found.link, found.address).await {
+                error!(address = %ip, error = &error as &dyn std::error::Error, "a stale address cannot be removed");
+                self.done = true;
+                return;
+            } else {
+                warn!(address = %ip, "a stale address was removed");
+            }
+        }
+        self.step(Event::Inventoried);
+    }
+
+    /// A node that came or went, or a Lease that changed hands, changes the plan.
+    fn notice(&mut self, one: bool) {
+        let live: BTreeSet<NodeName> = self.machine.live().cloned().collect();
+        if live != self.live {
+            self.live = live;
+            self.plan_now();
+        } else if one {
+            self.plan_soon();
+        }
+    }
+
+    fn links(&mut self, links: Links) {
+        self.order(Order::Links(links.clone()));
+        self.links = links;
+        let interfaces = facts::publish(&self.links);
+        if interfaces != self.interfaces {
+            self.interfaces = interfaces;
+            self.plan_now();
+        }
+    }
+
+    /// Another host says that it has an address. If it is up here, that host is wrong: the Lease says whose it is.
+    fn claimed(&mut self, address: IpAddr, mac: Mac) {
+        let up = |key: &VipKey| self.machine.up(key).is_some_and(|up| up.contains(&address));
+        let Some(key) = self.machine.titles().map(|(key, _)| key).find(|key| up(key)).cloned() else {
+            return;
+        };
+        let now = Instant::now();
+        if self.defended.get(&address).is_some_and(|last| now - *last < DEFEND_INTERVAL) {
+            return;
+        }
+        self.defended.insert(address, now);
+        self.outside.report.claimed(&key, address, mac);
+        self.order(Order::Defend { key, address });
+    }
+
+    fn trouble(&mut self, key: VipKey, reason: Option<String>) {
+        if let Some(reason) = &reason {
+            warn!(vip = %key, reason, "the address cannot be configured here");
+        }
+        let before = self.planner.troubled(&key).is_some();
+        let after = reason.is_some();
+        self.planner.trouble(key, reason);
+        if before != after {
+            self.plan_now();
+        }
+    }
+
+    fn plan_soon(&mut self) {
+        let due = (self.planned_at + PLAN_PAUSE).max(Instant::now());
+        self.plan_due = Some(self.plan_due.map_or(due, |planned| planned.min(due)));
+    }
+
+    fn plan_now(&mut self) {
+        self.plan_due = Some(Instant::now());
+    }
+
+    fn plan_if_due(&mut self) {
+        let overdue = self.planner.next().is_some_and(|at| at <= Instant::now());
+        if !self.listed || !(overdue || self.plan_due.is_some_and(|due| due <= Instant::now())) {
+            return;
+        }
+        let Ok(now) = now() else { return };
+        self.plan_due = None;
+        self.planned_at = Instant::now();
+        let around = Circumstances {
+            machine: &self.machine,
+            now,
+            interfaces: &self.interfaces,
+            leaving: self.leaving.is_some(),
+            uninstalling: self.uninstalling,
+        };
+        for event in self.planner.replan(&around) {
+            self.step(event);
+        }
+        self.guard();
+        self.probe();
+        self.outside.report.planned(&self.machine, &self.planner, &self.links);
+        self.outside.report.node(&self.machine, &self.interfaces);
+    }
+
+    /// Puts finalizers on where this node is the first to assign, and takes them off where nobody holds any more.
+    fn guard(&self) {
+        for (key, planned) in &self.planner.planned {
+            let Some(object) = &planned.object else { continue };
+            let deleting = object.metadata.deletion_timestamp.is_some() || self.uninstalling;
+            if deleting {
+                if planned.steward && self.machine.title(key).is_none() {
+                    self.outside.guards.set(object, false);
+                }
+            } else if self.leaving.is_none() && super::planner::best(planned, &self.me) {
+                self.outside.guards.set(object, true);
+            }
+        }
+    }
+
+    /// Looks for foreign hosts before a first assignment.
+    fn probe(&mut self) {
+        let mut due = Vec::new();
+        for (key, planned) in &self.planner.planned {
+            let (Some(object), None) = (&planned.object, self.machine.title(key)) else { continue };
+            let Some(rank) = planned.plan.rank(&self.me.0) else { continue };
+            let fresh = object.metadata.deletion_timestamp.is_none() && !self.planner.probes.clear(key);
+            if fresh && self.planner.probes.begin(key, rank) {
+                due.push((key.clone(), object.clone()));
+            }
+        }
+        for (key, object) in due {
+            let addresses = object.spec.parsed_addresses().unwrap_or_default();
+            let ips = addresses.iter().map(crate::api::Address::ip);
+            let named = object.spec.interface.as_deref();
+            let places = ips.filter_map(|ip| Some((self.links.find(ip, named).ok()?.clone(), ip))).collect();
+            super::probes::start(key, places, self.outside.inputs.clone());
+        }
+    }
+
+    fn anchor(&mut self, deleting: bool) {
+        if deleting && !self.uninstalling {
+            info!("everything is being uninstalled: all addresses are released");
+            self.uninstalling = true;
+            self.plan_now();
+        }
+    }
+
+    fn terminate(&mut self) {
+        if self.leaving.is_none() {
+            info!("stopping: handing over");
+            self.leaving = Some(Instant::now() + HANDOVER);
+            self.plan_now();
+            self.plan_if_due();
+            self.step(Event::Leave);
+        }
+    }
+
+    fn leave_if_due(&mut self) {
+        let Some(due) = self.leaving else { return };
+        let now = Instant::now();
+        if now >= due && !self.abandoned {
+            warn!("not everything was handed over in time: what is left is silenced");
+            self.abandoned = true;
+            self.step(Event::Abandon);
+        }
+        if now >= due + CLOSING {
+            self.done = true;
+        }
+    }
+
+    fn next_timer(&self) -> Instant {
+        let idle = Instant::now() + Duration::from_secs(1);
+        let machine = now().ok().and_then(|now| {
+            let at = self.machine.wake_at(now)?;
+            Some(Instant::now() + at.since(now))
+        });
+        let leave = self.leaving.map(|due| if self.abandoned { due + CLOSING } else { due });
+        let plan = self.plan_due.filter(|_| self.listed);
+        [machine, leave, plan, self.planner.next()].into_iter().flatten().fold(idle, Instant::min)
+    }
+
+    fn order(&self, order: Order) {
+        // The hand has ended only if the process is about to.
+        let _ = self.outside.hand.send(order);
+    }
+}
+
+fn key_of(event: &Event) -> Option<&VipKey> {
+    match event {
+        Event::Title { key, .. }
+        | Event::TitleAnswer { key, .. }
+        | Event::Kernel { key, .. }
+        | Event::Vanished { key, .. }
+        | Event::Wanted { key, .. } => Some(key),
+        _ => None,
+    }
+}

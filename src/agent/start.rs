@@ -1,0 +1,202 @@
+//! Builds an agent from its parts and runs it.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Api, PostParams};
+use tokio::sync::{Notify, mpsc};
+use tracing::{info, warn};
+
+use super::deadline::Deadline;
+use super::guards::Guards;
+use super::hand::Hand;
+use super::input::{Input, Inputs};
+use super::lease_client::LeaseClient;
+use super::lease_watch::LeaseWatch;
+use super::options::{Options, OptionsError};
+use super::perform::Performer;
+use super::planner::Planner;
+use super::report::{Report, Sinks};
+use super::run::{Agent, Outside};
+use super::senses;
+use super::watches::Objects;
+use crate::api::{VirtualIPNode, VirtualIPNodeSpec};
+use crate::network::{Announcer, HostLock, Kernel, KernelError, LockError, Monitor, WireError};
+use crate::observe::health::{self, Health, HealthError};
+use crate::observe::metrics;
+use crate::observe::{StatusWriter, events};
+use crate::ownership::{Machine, NodeName};
+
+/// How long a former agent of this node may take to end.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection over which nothing was read for this long is a dead one; watches are begun again before.
+const READ_LIMIT: Duration = Duration::from_mins(1);
+
+/// Why an agent cannot run, or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What it was told makes no sense.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// Another agent runs on this node.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The kernel cannot be talked to.
+    #[error("cannot talk to the kernel")]
+    Kernel(#[from] KernelError),
+    /// The wire cannot be talked to.
+    #[error("cannot announce addresses")]
+    Wire(#[from] WireError),
+    /// The process cannot find out how to reach the API server.
+    #[error("cannot find the API server's address and credentials")]
+    Config(#[from] kube::config::InferConfigError),
+    /// A client cannot be built.
+    #[error("cannot build a client for the API server")]
+    Client(#[from] kube::Error),
+    /// The health endpoints cannot be served.
+    #[error(transparent)]
+    Health(#[from] HealthError),
+    /// Signals cannot be caught.
+    #[error("cannot catch signals")]
+    Signals(#[source] std::io::Error),
+    /// The kernel gives no random bytes.
+    #[error("cannot draw a random number")]
+    Random(#[source] std::io::Error),
+}
+
+/// Runs the agent of one node until SIGTERM.
+///
+/// # Errors
+/// What made it impossible to start.
+pub async fn run(options: Options) -> Result<(), Error> {
+    let timing = options.timing()?;
+    // Before the first look at the kernel and the first write: two agents of one node would undo every rule.
+    let _lock = lock().await?;
+    let monitor = Monitor::open()?;
+    let kernel = Kernel::open()?;
+    let links = kernel.links().await?;
+    let (inputs, door) = Inputs::new();
+    senses::catch_signals(inputs.clone()).map_err(Error::Signals)?;
+
+    let clients = Clients::new().await?;
+    let restart = Arc::new(Notify::new());
+    let objects = Objects::watch(&clients.objects, &inputs, &restart);
+    let sinks = sinks(&options, &clients).await?;
+    let limit = timing.call_timeout();
+    let lease_client =
+        |client: &kube::Client| LeaseClient::new(client.clone(), &options.namespace, limit, timing.duration);
+    let performer = Performer::new(
+        lease_client(&clients.life),
+        lease_client(&clients.titles),
+        inputs.clone(),
+        sinks.metrics.clone(),
+    );
+
+    let deadline = Deadline::default();
+    let (orders, hand_door) = mpsc::unbounded_channel();
+    let hand = Hand::new(
+        kernel.clone(),
+        Announcer::open()?,
+        deadline.clone(),
+        inputs.clone(),
+        sinks.metrics.clone(),
+        links.clone(),
+    );
+    tokio::spawn(hand.run(hand_door));
+    tokio::spawn(senses::follow_kernel(monitor, kernel.clone(), inputs.clone()));
+    let leases = LeaseWatch::new(clients.leases.clone(), &options.namespace, inputs.clone(), restart.clone());
+    tokio::spawn(leases.run());
+    tokio::spawn(introduce(clients.objects.clone(), options.node.clone()));
+    tokio::spawn(tell_when_listed(objects.clone(), inputs.clone()));
+
+    let me = NodeName(options.node.clone());
+    info!(node = %me, duration = ?timing.duration, renew = ?timing.renew, "starting");
+    let outside = Outside {
+        performer,
+        hand: orders,
+        kernel,
+        deadline,
+        guards: Guards::new(clients.objects.clone(), inputs.clone()),
+        restart,
+        report: Report::new(me.clone(), objects.clone(), sinks),
+        inputs,
+    };
+    let machine = Machine::new(me.clone(), timing, incarnation()?);
+    let planner = Planner::new(options.node, objects);
+    Agent::new(machine, me, planner, outside, links).run(door).await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Clients with connections of their own, so that no request of the protocol waits for another kind.
+struct Clients {
+    life: kube::Client,
+    titles: kube::Client,
+    leases: kube::Client,
+    objects: kube::Client,
+}
+
+impl Clients {
+    async fn new() -> Result<Self, Error> {
+        let mut config = kube::Config::infer().await?;
+        // A retry by the library would send the same write twice at a moment that nobody knows.
+        config.default_retry = false;
+        config.connect_timeout = Some(Duration::from_secs(2));
+        config.read_timeout = Some(READ_LIMIT);
+        let client = || kube::Client::try_from(config.clone());
+        Ok(Self { life: client()?, titles: client()?, leases: client()?, objects: client()? })
+    }
+}
+
+async fn lock() -> Result<HostLock, Error> {
+    let begin = tokio::time::Instant::now();
+    loop {
+        match HostLock::take() {
+            Ok(lock) => return Ok(lock),
+            Err(error) if begin.elapsed() > LOCK_PATIENCE => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+async fn sinks(options: &Options, clients: &Clients) -> Result<Sinks, Error> {
+    let (metrics, registry) = metrics::registry();
+    let (health, statuses) = (Health::new(), StatusWriter::default());
+    let listener = health::bind(options.listen).await?;
+    tokio::spawn(health::serve(listener, health.clone(), registry));
+    tokio::spawn(statuses.clone().run(clients.objects.clone(), metrics.clone()));
+    let (events, sender) = events::recorder(&options.node, &metrics);
+    tokio::spawn(sender.run(clients.objects.clone()));
+    Ok(Sinks { statuses, events, metrics, health })
+}
+
+/// Makes this node's own object, if it is not there.
+async fn introduce(client: kube::Client, node: String) {
+    let api: Api<VirtualIPNode> = Api::all(client);
+    let object = VirtualIPNode::new(&node, VirtualIPNodeSpec::default());
+    loop {
+        match api.create(&PostParams::default(), &object).await {
+            Ok(_) => return,
+            Err(kube::Error::Api(status)) if status.code == 409 => return,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "cannot make this node's VirtualIPNode")
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn tell_when_listed(objects: Objects, inputs: Inputs) {
+    objects.ready().await;
+    inputs.send(Input::Listed);
+}
+
+/// Tells this process from every other: see [`crate::ownership::Nonce`].
+fn incarnation() -> Result<u64, Error> {
+    let mut bytes = [0; 8];
+    let mut random = std::fs::File::open("/dev/urandom").map_err(Error::Random)?;
+    random.read_exact(&mut bytes).map_err(Error::Random)?;
+    Ok(u64::from_ne_bytes(bytes))
+}

@@ -1,0 +1,102 @@
+//! The objects that say what should be: `VirtualIP`s, `VirtualIPNode`s and Nodes.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::reflector::{self, Store, store};
+use kube::runtime::{WatchStreamExt, watcher};
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+use tracing::warn;
+
+use super::input::{Input, Inputs};
+use crate::api::{VirtualIP, VirtualIPNode};
+
+/// How long one watch lasts, in seconds: shorter than the clients' read timeout, so that a dead connection shows.
+const WATCH_SECONDS: u32 = 50;
+
+/// What the API server last said.
+#[derive(Clone)]
+pub struct Objects {
+    /// All `VirtualIP`s.
+    pub vips: Store<VirtualIP>,
+    /// All `VirtualIPNode`s.
+    pub vipnodes: Store<VirtualIPNode>,
+    /// All Nodes; only their labels matter.
+    pub nodes: Store<PartialObjectMeta<Node>>,
+}
+
+impl Objects {
+    /// Begins to watch; each change is told to the loop. `restart` starts all watches again.
+    #[must_use]
+    pub fn watch(client: &kube::Client, inputs: &Inputs, restart: &Arc<Notify>) -> Self {
+        let config = || watcher::Config::default().timeout(WATCH_SECONDS);
+        let vips = Api::<VirtualIP>::all(client.clone());
+        let vipnodes = Api::<VirtualIPNode>::all(client.clone());
+        let nodes = Api::<PartialObjectMeta<Node>>::all(client.clone());
+        Self {
+            vips: follow("virtualips", move || watcher(vips.clone(), config()).boxed(), inputs, restart),
+            vipnodes: follow(
+                "virtualipnodes",
+                move || watcher(vipnodes.clone(), config()).boxed(),
+                inputs,
+                restart,
+            ),
+            nodes: follow("nodes", move || watcher(nodes.clone(), config()).boxed(), inputs, restart),
+        }
+    }
+
+    /// Returns when all of them were listed once.
+    pub async fn ready(&self) {
+        // An error says that the watch has ended, as everything does then.
+        let _ = tokio::join!(
+            self.vips.wait_until_ready(),
+            self.vipnodes.wait_until_ready(),
+            self.nodes.wait_until_ready()
+        );
+    }
+}
+
+type Events<K> = futures::stream::BoxStream<'static, watcher::Result<watcher::Event<K>>>;
+
+fn follow<K>(
+    what: &'static str,
+    begin: impl Fn() -> Events<K> + Send + 'static,
+    inputs: &Inputs,
+    restart: &Arc<Notify>,
+) -> Store<K>
+where
+    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Eq + Hash + Clone + Default + Send + Sync,
+{
+    let (reader, mut writer): (Store<K>, reflector::store::Writer<K>) = store();
+    let (inputs, restart) = (inputs.clone(), restart.clone());
+    tokio::spawn(async move {
+        loop {
+            let mut events = begin().default_backoff().boxed();
+            loop {
+                let event = tokio::select! {
+                    event = events.next() => event,
+                    () = restart.notified() => break,
+                };
+                match event {
+                    None => break,
+                    Some(Err(error)) => {
+                        warn!(what, error = &error as &dyn std::error::Error, "the watch begins again")
+                    }
+                    Some(Ok(event)) => {
+                        writer.apply_watcher_event(&event);
+                        if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                            inputs.send(Input::Objects);
+                        }
+                    }
+                }
+            }
+        }
+    });
+    reader
+}
