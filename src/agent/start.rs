@@ -181,7 +181,7 @@ async fn introduce(client: kube::Client, node: String) {
             Ok(_) => return,
             Err(kube::Error::Api(status)) if status.code == 409 => return,
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "cannot make this node's VirtualIPNode")
+                warn!(error = &error as &dyn std::error::Error, "cannot make this node's VirtualIPNode");
             }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

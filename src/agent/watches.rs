@@ -86,7 +86,7 @@ where
                 match event {
                     None => break,
                     Some(Err(error)) => {
-                        warn!(what, error = &error as &dyn std::error::Error, "the watch begins again")
+                        warn!(what, error = &error as &dyn std::error::Error, "the watch begins again");
                     }
                     Some(Ok(event)) => {
                         writer.apply_watcher_event(&event);
