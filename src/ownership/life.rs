@@ -211,6 +211,9 @@ impl Life {
         if !newer {
             return;
         }
+        if self.known == Known::Unknown {
+            self.rest_until = Time::default();
+        }
         match &lease {
             Some(lease) if lease.open => self.renewed(lease, timing, out),
             _ if matches!(self.state, State::Begun(_)) => self.end(out),
@@ -303,6 +306,8 @@ impl Life {
         let known_open = matches!(&self.known, Known::Present(lease) if lease.open);
         match &self.state {
             _ if needs.close && known_open => {
+                // Once this is sent the epoch may be dead at any moment: nothing may be answered for in it.
+                self.end(out);
                 let write = Write { expect, number, open: false, idle: false };
                 self.send(write, now, timing, nonces, out);
             }
@@ -369,14 +374,16 @@ impl Life {
     }
 
     /// When [`Life::decide`] or [`Life::lapse`] has something to do without any event.
-    pub(super) fn wake_at(&self, timing: &Timing) -> Option<Time> {
-        let act = self.renewal_due(self.idle_since.is_none(), timing).max(self.rest_until);
-        match &self.state {
-            State::Begun(begun) if self.flight.is_some() => Some(begun.until),
-            State::Begun(begun) => Some(begun.until.min(act)),
-            State::Waking | State::Ended if self.flight.is_some() => None,
-            State::Waking | State::Ended => Some(self.rest_until),
-        }
+    pub(super) fn wakes(&self, timing: &Timing) -> impl Iterator<Item = Time> {
+        let act = match &self.state {
+            State::Begun(_) => self.renewal_due(self.idle_since.is_none(), timing).max(self.rest_until),
+            State::Waking | State::Ended => self.rest_until,
+        };
+        let until = match &self.state {
+            State::Begun(begun) => Some(begun.until),
+            State::Waking | State::Ended => None,
+        };
+        until.into_iter().chain(self.flight.is_none().then_some(act))
     }
 }
 

@@ -11,6 +11,9 @@ use super::seat::{Context, Seat};
 use super::time::Time;
 use super::timing::Timing;
 
+/// So many forgotten seats are remembered beyond the epoch in which they were forgotten.
+const GRAVES: usize = 1000;
+
 /// How far leaving has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Leaving {
@@ -32,6 +35,13 @@ pub struct Machine {
     seats: BTreeMap<Key, Seat>,
     /// What the kernel was last asked for, by key.
     asked: BTreeMap<Key, BTreeSet<IpAddr>>,
+    /// What was known of seats whose Lease is gone. A late event from before would name this very epoch, and a late
+    /// write may yet bring the Lease back.
+    graves: BTreeMap<Key, Seat>,
+    /// When life and peers were last decided, which every step does.
+    decided: Time,
+    /// When all seats were last decided.
+    seats_decided: Time,
     synced: bool,
     inventoried: bool,
     leaving: Leaving,
@@ -60,6 +70,9 @@ impl Machine {
             peers: Peers::default(),
             seats: BTreeMap::new(),
             asked: BTreeMap::new(),
+            graves: BTreeMap::new(),
+            decided: Time::default(),
+            seats_decided: Time::default(),
             synced: false,
             inventoried: false,
             leaving: Leaving::No,
@@ -70,10 +83,15 @@ impl Machine {
     /// looked at, whatever it says.
     pub fn step(&mut self, event: Event, now: Time) -> Vec<Action> {
         let mut out = Vec::new();
-        let lapsed = self.life.lapse(now, &mut out);
+        let mut lapsed = self.life.lapse(now, &mut out);
         let touched = touched(&event);
         let before = self.life.right(now).map(|(epoch, _)| epoch.clone());
         self.take(event, now, &mut out);
+        // An answer may come after the right that it gives has ended.
+        lapsed |= self.life.lapse(now, &mut out);
+        if self.graves.len() > GRAVES && out.iter().any(|action| matches!(action, Action::Ended(_))) {
+            self.graves.clear();
+        }
         if self.synced && self.inventoried {
             self.life.wake(now, &self.timing);
             // What touches one VirtualIP only cannot change what is decided about another.
@@ -92,10 +110,11 @@ impl Machine {
             return None;
         }
         let cx = self.context(now);
-        let seats = self.seats.values().filter_map(|seat| seat.wake_at(&cx)).min();
-        let life = self.life.wake_at(&self.timing);
-        let peers = self.peers.wake_at(&self.me, now, &self.timing);
-        [seats, life, peers].into_iter().flatten().min()
+        // What was due at the last decision and not done waits for an event, not for time.
+        let seats =
+            self.seats.values().flat_map(|seat| seat.wakes(&cx)).filter(|at| *at > self.seats_decided);
+        let others = self.life.wakes(&self.timing).chain(self.peers.wakes(&self.me, &self.timing));
+        seats.chain(others.filter(|at| *at > self.decided)).min()
     }
 
     /// The end of the right, if one runs. Adding or extending an address is allowed only before it.
@@ -130,7 +149,8 @@ impl Machine {
     /// Whether a vip Lease names a dead epoch, or nobody.
     #[must_use]
     pub fn free(&self, title: &Title, now: Time) -> bool {
-        title.content.holder.as_ref().is_none_or(|holder| self.peers.dead(holder, now, &self.timing))
+        let holder = title.content.holder.as_ref();
+        holder.is_none_or(|holder| self.peers.dead(holder, title.version, now, &self.timing))
     }
 
     /// Nodes whose epoch is open as far as known.
@@ -158,7 +178,6 @@ impl Machine {
             Event::Title { key, version, title } => self.seat(key).observe(version, title, now),
             Event::Synced => {
                 self.synced = true;
-                self.peers.synced(now);
                 self.seats.values_mut().for_each(Seat::synced);
             }
             Event::NodeAnswer { node, nonce, answer } if node == self.me => {
@@ -202,8 +221,9 @@ impl Machine {
     }
 
     fn seat(&mut self, key: Key) -> &mut Seat {
+        let grave = self.graves.remove(&key);
         let synced = self.synced;
-        self.seats.entry(key).or_insert_with(|| Seat::new(synced))
+        self.seats.entry(key).or_insert_with(|| grave.unwrap_or_else(|| Seat::new(synced)))
     }
 
     fn context(&self, now: Time) -> Context<'_> {
@@ -220,11 +240,27 @@ impl Machine {
     }
 
     fn decide(&mut self, only: Option<Key>, now: Time, out: &mut Vec<Action>) {
+        self.decided = now;
         self.peers.decide(&self.me, now, &self.timing, &mut self.nonces, out);
+        self.inquire(only.as_ref(), now, out);
         self.decide_seats(only, now, out);
         let needs = self.needs(now);
         self.life.decide(&needs, now, &self.timing, &mut self.nonces, out);
         self.finish(&needs, out);
+    }
+
+    /// Asks after holders whose Lease is not known, or only as it was before they were named.
+    fn inquire(&mut self, only: Option<&Key>, now: Time, out: &mut Vec<Action>) {
+        let titles = self.seats.iter().filter(|(key, _)| only.is_none_or(|only| only == *key));
+        let named = titles.filter_map(|(_, seat)| {
+            let title = seat.title()?;
+            Some((title.content.holder.as_ref()?, title.version))
+        });
+        let strangers: BTreeSet<NodeName> = named
+            .filter(|(holder, version)| self.peers.stranger(holder, *version))
+            .map(|(holder, _)| holder.node.clone())
+            .collect();
+        self.peers.inquire(strangers, now, &self.timing, out);
     }
 
     fn decide_seats(&mut self, only: Option<Key>, now: Time, out: &mut Vec<Action>) {
@@ -240,7 +276,8 @@ impl Machine {
             for (key, seat) in &mut seats {
                 seat.decide(key, &cx, &mut nonces, &mut decided);
             }
-            seats.retain(|_, seat| !seat.forgettable());
+            self.seats_decided = now;
+            self.graves.extend(seats.extract_if(.., |_, seat| seat.forgettable()));
         }
         for action in &decided {
             if let Action::Set { key, addresses } = action {

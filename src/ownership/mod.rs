@@ -14,6 +14,8 @@ mod life;
 mod machine;
 mod peers;
 mod seat;
+#[cfg(test)]
+mod sim;
 mod time;
 mod timing;
 

@@ -1,6 +1,6 @@
 //! The other nodes' Leases: which epochs are dead, and whose turn it is to close one (rules 4 and 5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::event::{Action, Answer, NodeWrite};
@@ -25,14 +25,11 @@ struct Peer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Peers {
     peers: BTreeMap<NodeName, Peer>,
-    synced: Option<Time>,
+    /// Nodes whose Lease was asked for, and when to ask again.
+    inquired: BTreeMap<NodeName, Time>,
 }
 
 impl Peers {
-    pub(super) fn synced(&mut self, now: Time) {
-        self.synced.get_or_insert(now);
-    }
-
     pub(super) fn observe(&mut self, node: &NodeName, version: Version, lease: Option<NodeLease>, now: Time) {
         let uid = |lease: &Option<NodeLease>| lease.as_ref().map(|lease| lease.epoch.lease.clone());
         let mut born = now;
@@ -61,20 +58,42 @@ impl Peers {
         self.peers.iter().filter(|(_, peer)| is_open(peer)).map(|(node, _)| node)
     }
 
-    /// Whether an epoch is dead: closed or outlived by a later one. Dead is for ever. Where the Lease itself is
-    /// gone or another, its last right may still run, so its duration is waited for.
-    pub(super) fn dead(&self, holder: &Holder, now: Time, timing: &Timing) -> bool {
-        let outwaited = |since: Time| now.since(since) >= timing.duration;
-        let Some(synced) = self.synced else { return false };
+    /// Whether an epoch that a vip Lease named at version `named` is dead: closed or outlived by a later one.
+    /// Dead is for ever. Where the node Lease itself is gone or another, as seen no earlier than it was named, its
+    /// last right may still run, so its duration is waited for.
+    pub(super) fn dead(&self, holder: &Holder, named: Version, now: Time, timing: &Timing) -> bool {
         match self.peers.get(&holder.node) {
-            None => outwaited(synced),
-            Some(Peer { lease: None, born, .. }) => outwaited(*born),
-            Some(Peer { lease: Some(lease), born, .. }) if lease.epoch.lease != holder.epoch.lease => {
-                outwaited(*born)
-            }
-            Some(Peer { lease: Some(lease), .. }) => {
+            Some(Peer { lease: Some(lease), .. }) if lease.epoch.lease == holder.epoch.lease => {
                 lease.epoch.number > holder.epoch.number
                     || (lease.epoch.number == holder.epoch.number && !lease.open)
+            }
+            Some(peer) => peer.version >= named && now.since(peer.born) >= timing.duration,
+            None => false,
+        }
+    }
+
+    /// Whether nothing can be said about a holder before its node Lease is read: what is known of it is nothing,
+    /// or older than the vip Lease that names the holder.
+    pub(super) fn stranger(&self, holder: &Holder, named: Version) -> bool {
+        self.peers.get(&holder.node).is_none_or(|peer| {
+            let uid = peer.lease.as_ref().map(|lease| &lease.epoch.lease);
+            uid != Some(&holder.epoch.lease) && peer.version < named
+        })
+    }
+
+    /// Reads the Leases of these nodes, now and then.
+    pub(super) fn inquire(
+        &mut self,
+        nodes: BTreeSet<NodeName>,
+        now: Time,
+        timing: &Timing,
+        out: &mut Vec<Action>,
+    ) {
+        self.inquired.retain(|_, again| now < *again);
+        for node in nodes {
+            if !self.inquired.contains_key(&node) {
+                self.inquired.insert(node.clone(), now + timing.renew);
+                out.push(Action::ReadNode(node));
             }
         }
     }
@@ -138,16 +157,18 @@ impl Peers {
         }
     }
 
-    /// When the next Lease may have to be closed, or grows suspicious.
-    pub(super) fn wake_at(&self, me: &NodeName, now: Time, timing: &Timing) -> Option<Time> {
-        self.open_others(me)
-            .flat_map(|(node, peer, lease)| {
-                let close = peer.flight.is_none().then(|| self.close_at(me, node, peer, lease, timing));
-                let suspect = peer.known_since + lease.duration / 2;
-                [close, (suspect > now).then_some(suspect)]
-            })
-            .flatten()
-            .min()
+    /// When a Lease may have to be closed, grows suspicious, is gone for long enough, or must be asked for again.
+    pub(super) fn wakes<'a>(
+        &'a self,
+        me: &'a NodeName,
+        timing: &'a Timing,
+    ) -> impl Iterator<Item = Time> + 'a {
+        let close = self.open_others(me).flat_map(|(node, peer, lease)| {
+            let close = peer.flight.is_none().then(|| self.close_at(me, node, peer, lease, timing));
+            [close, Some(peer.known_since + lease.duration / 2)].into_iter().flatten()
+        });
+        let gone = self.peers.values().map(|peer| peer.born + timing.duration);
+        close.chain(gone).chain(self.inquired.values().copied())
     }
 
     fn close_at(

@@ -66,19 +66,26 @@ pub(super) struct Seat {
     up: Addresses,
     /// A call to the kernel is under way: one hand for each address (rule 8).
     setting: bool,
+    /// Addresses vanished since the last call was asked for. An extension under way may have brought them back,
+    /// so only another call makes sure.
+    unsure: bool,
     flight: Option<Nonce>,
     /// At this version a gift or release was sent: no answering before a later version is known (rule 9).
     given: Option<Version>,
+    /// At this version a write was sent that takes these off the list: the same for them.
+    ceded: Option<(Version, Addresses)>,
     /// A write of this process on the Lease succeeded.
     own: bool,
     check: Check,
+    check_rest_until: Time,
     free_since: Option<Time>,
     /// When the pending offer was first seen, and to whom.
     offered: Option<(NodeName, Time)>,
     /// Successors that did not accept in time.
     silent: BTreeSet<NodeName>,
     rest_until: Time,
-    kernel_rest_until: Time,
+    /// Addresses that the kernel could not be brought to, and when to try again.
+    refused: Option<(Addresses, Time)>,
 }
 
 impl Seat {
@@ -88,15 +95,18 @@ impl Seat {
             want: None,
             up: Addresses::new(),
             setting: false,
+            unsure: false,
             flight: None,
             given: None,
+            ceded: None,
             own: false,
             check: Check::None,
+            check_rest_until: Time::default(),
             free_since: None,
             offered: None,
             silent: BTreeSet::new(),
             rest_until: Time::default(),
-            kernel_rest_until: Time::default(),
+            refused: None,
         }
     }
 
@@ -113,10 +123,10 @@ impl Seat {
 
     /// Nothing is up and nothing under way in the kernel.
     pub(super) fn silent(&self) -> bool {
-        self.up.is_empty() && !self.setting
+        self.up.is_empty() && !self.setting && !self.unsure
     }
 
-    /// Nothing is left to do with it, and nothing would be lost by forgetting it.
+    /// Nothing is left to do with it.
     pub(super) fn forgettable(&self) -> bool {
         self.silent()
             && self.flight.is_none()
@@ -153,6 +163,9 @@ impl Seat {
         }
         if self.given.is_some_and(|given| version > given) {
             self.given = None;
+        }
+        if self.ceded.as_ref().is_some_and(|(ceded, _)| version > *ceded) {
+            self.ceded = None;
         }
         let offer = title.as_ref().and_then(|title| title.content.offer.as_ref());
         let to = offer.map(|offer| offer.to.node.clone());
@@ -195,21 +208,21 @@ impl Seat {
             Some(taken) => Check::Seen(version, taken),
             None => Check::None,
         };
-        if !matches!(&self.check, Check::Seen(_, taken) if taken.is_empty()) {
-            self.rest_until = now + timing.retry;
-        }
+        self.check_rest_until = match &self.check {
+            Check::Seen(_, taken) if taken.is_empty() => now,
+            Check::Seen(..) => now + timing.renew,
+            Check::None | Check::Asked(_) => now + timing.retry,
+        };
     }
 
     pub(super) fn kernel(&mut self, up: Addresses, asked: &Addresses, now: Time, timing: &Timing) {
         self.setting = false;
-        if up != *asked {
-            self.kernel_rest_until = now + timing.retry;
-        }
+        self.refused = (up != *asked).then(|| (asked.clone(), now + timing.retry));
         self.up = up;
     }
 
     pub(super) fn vanished(&mut self, address: IpAddr) {
-        self.up.remove(&address);
+        self.unsure |= self.up.remove(&address) || self.setting;
     }
 
     fn standing(&self, cx: &Context<'_>) -> Standing {
@@ -221,8 +234,20 @@ impl Seat {
         match &title.content.holder {
             None => Standing::Free,
             Some(holder) if holder.node == *cx.me && Some(&holder.epoch) == cx.right => Standing::Mine,
-            Some(holder) if cx.peers.dead(holder, cx.now, cx.timing) => Standing::Free,
+            Some(holder) if cx.peers.dead(holder, title.version, cx.now, cx.timing) => Standing::Free,
             Some(_) => Standing::Theirs,
+        }
+    }
+
+    /// Whether nobody who lives holds it, as far as known.
+    fn free(&self, cx: &Context<'_>) -> bool {
+        match &self.known {
+            Known::Unknown => false,
+            Known::Absent(_) => true,
+            Known::Present(title) => {
+                let holder = title.content.holder.as_ref();
+                holder.is_none_or(|holder| cx.peers.dead(holder, title.version, cx.now, cx.timing))
+            }
         }
     }
 
@@ -234,14 +259,15 @@ impl Seat {
 
     /// Whether this node has a reason to renew briskly for it.
     pub(super) fn brisk(&self, cx: &Context<'_>, epoch: Option<&Epoch>) -> bool {
-        let claims = matches!(self.want, Some(Want::Hold { .. }))
-            && self.title().is_none_or(|title| {
-                title.content.holder.as_ref().is_none_or(|holder| cx.peers.dead(holder, cx.now, cx.timing))
-            });
+        let wanted = match self.want {
+            Some(Want::Hold { .. }) => true,
+            Some(Want::Retire { steward }) => steward && self.title().is_some(),
+            _ => false,
+        };
         let offered = self.title().and_then(|title| title.content.offer.as_ref());
         self.held_by(cx.me, epoch)
             || !self.silent()
-            || (claims && self.known != Known::Unknown)
+            || (wanted && self.free(cx))
             || offered.is_some_and(|offer| offer.to.node == *cx.me)
     }
 
@@ -262,7 +288,19 @@ impl Seat {
             Standing::Theirs => self.as_successor(cx),
             Standing::Free => self.as_claimer(cx),
         };
-        let Some((why, content)) = next else { return };
+        if let Some((why, content)) = next {
+            self.write(key, why, content, nonces, out);
+        }
+    }
+
+    fn write(
+        &mut self,
+        key: &Key,
+        why: Why,
+        content: TitleContent,
+        nonces: &mut Nonces,
+        out: &mut Vec<Action>,
+    ) {
         let (expect, version) = match &self.known {
             Known::Present(title) => (Expect::At(title.version), title.version),
             Known::Absent(version) => (Expect::Absent, *version),
@@ -271,18 +309,24 @@ impl Seat {
         if matches!(why, Why::Gift | Why::Release | Why::Retire) {
             self.given = Some(version);
         }
+        let ceded = self.title().map(|title| &title.content.granted - &content.granted).unwrap_or_default();
+        if why == Why::Settle && !ceded.is_empty() {
+            self.ceded = Some((version, ceded));
+        }
         let nonce = nonces.draw();
         self.flight = Some(nonce);
         out.push(Action::WriteTitle(TitleWrite { key: key.clone(), expect, content, why, nonce }));
     }
 
     fn set_kernel(&mut self, key: &Key, cx: &Context<'_>, out: &mut Vec<Action>) {
-        if cx.waking || self.setting || cx.now < self.kernel_rest_until {
+        if cx.waking || self.setting {
             return;
         }
         let target = self.target(cx);
-        if target != self.up {
+        let refused = self.refused.as_ref().is_some_and(|(same, until)| *same == target && cx.now < *until);
+        if !refused && (target != self.up || self.unsure) {
             self.setting = true;
+            self.unsure = false;
             out.push(Action::Set { key: key.clone(), addresses: target });
         }
     }
@@ -294,11 +338,13 @@ impl Seat {
         if self.given.is_some() || self.steps_aside(title, cx) {
             return Addresses::new();
         }
-        let granted = &title.content.granted;
-        let entitled: Addresses = match self.entitled() {
-            Some(entitled) => granted & entitled,
-            None => granted.clone(),
-        };
+        let mut entitled = title.content.granted.clone();
+        if let Some(wanted) = self.entitled() {
+            entitled = &entitled & wanted;
+        }
+        if let Some((_, ceded)) = &self.ceded {
+            entitled = &entitled - ceded;
+        }
         // In a continued epoch a write of the former life may still be under way: what is up may stay, since that
         // life gave nothing away while it was up; nothing absent is added before a write of our own.
         if cx.continued && !self.own { &entitled & &self.up } else { entitled }
@@ -377,7 +423,7 @@ impl Seat {
             }
             _ => {}
         }
-        self.settle(key, content, title.version, out)
+        self.settle(key, content, title.version, cx.now, out)
     }
 
     /// The address is silent here: give it to the successor that accepted, or to nobody.
@@ -402,9 +448,13 @@ impl Seat {
         key: &Key,
         content: TitleContent,
         version: Version,
+        now: Time,
         out: &mut Vec<Action>,
     ) -> Option<(Why, TitleContent)> {
         let entitled = self.entitled()?.clone();
+        if self.ceded.as_ref().is_some_and(|(_, ceded)| !ceded.is_disjoint(&entitled)) {
+            return Some((Why::Confirm, content));
+        }
         let missing = &entitled - &content.granted;
         let surplus = &content.granted - &entitled;
         let silenced = !surplus.is_empty() && !self.setting && self.up.is_disjoint(&surplus);
@@ -421,6 +471,9 @@ impl Seat {
             Check::Seen(..) | Check::None => missing.clone(),
         };
         let free = &missing - &taken;
+        if free.is_empty() && now < self.check_rest_until {
+            return None;
+        }
         if free.is_empty() {
             self.check = Check::Asked(version);
             out.push(Action::Check { key: key.clone(), version, addresses: missing });
@@ -470,17 +523,14 @@ impl Seat {
     }
 
     /// When [`Seat::decide`] may have something to do without any event.
-    pub(super) fn wake_at(&self, cx: &Context<'_>) -> Option<Time> {
+    pub(super) fn wakes(&self, cx: &Context<'_>) -> impl Iterator<Item = Time> {
         let claim = match (&self.want, self.free_since) {
             (Some(Want::Hold { rank, .. }), Some(since)) => Some(since + cx.timing.grace * *rank),
             _ => None,
         };
         let offer = self.offered.as_ref().map(|(_, since)| *since + cx.timing.offer);
-        [claim, offer, Some(self.rest_until), Some(self.kernel_rest_until)]
-            .into_iter()
-            .flatten()
-            .filter(|at| *at > cx.now)
-            .min()
+        let refused = self.refused.as_ref().map(|(_, until)| *until);
+        [claim, offer, refused, Some(self.rest_until), Some(self.check_rest_until)].into_iter().flatten()
     }
 }
 

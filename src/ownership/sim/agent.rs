@@ -1,0 +1,146 @@
+//! The agent around the machine: it starts, dies, feeds events and performs actions.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::super::event::{Action, Event};
+use super::super::lease::Key;
+use super::super::machine::Machine;
+use super::MILLI;
+use super::network::Request;
+use super::node::Op;
+use super::placement::{Spec, Specs};
+use super::world::{Happening, World};
+
+impl World {
+    /// Starts the agent of a node, and the node itself if it is off.
+    pub(super) fn start(&mut self, node: usize) {
+        if self.nodes[node].process.is_some() {
+            return;
+        }
+        self.incarnations += 1;
+        let incarnation = self.incarnations;
+        let (now, specs) = (self.now, self.specs.clone());
+        let machine = Machine::new(self.nodes[node].name.clone(), self.timing.clone(), incarnation);
+        if self.nodes[node].off {
+            self.nodes[node].boot(now);
+        }
+        self.nodes[node].start(machine, incarnation, specs);
+        self.say(|| format!("n{node} starts as incarnation {incarnation}"));
+        self.send((node, incarnation), Request::List);
+    }
+
+    pub(super) fn crash(&mut self, node: usize) {
+        self.say(|| format!("n{node} agent killed"));
+        self.nodes[node].process = None;
+    }
+
+    pub(super) fn power_off(&mut self, node: usize) {
+        self.say(|| format!("n{node} powered off"));
+        self.nodes[node].process = None;
+        self.nodes[node].off = true;
+        self.nodes[node].kernel.up.clear();
+    }
+
+    pub(super) fn leave(&mut self, node: usize) {
+        self.process(node).leaving = true;
+        self.give(node, Event::Leave);
+    }
+
+    /// A user writes; each agent learns it in its own time.
+    pub(super) fn edit(&mut self, change: impl FnOnce(&mut Specs)) {
+        change(&mut self.specs);
+        for node in 0..self.nodes.len() {
+            if let Some(to) = self.alive(node) {
+                let delay = self.rng.between(MILLI, 50 * MILLI);
+                self.after(delay, Happening::Specs(to));
+            }
+        }
+    }
+
+    pub(super) fn create(&mut self, key: Key, addresses: impl IntoIterator<Item = IpAddr>) {
+        let addresses = addresses.into_iter().collect();
+        self.sequence += 1;
+        let created = self.sequence;
+        self.say(|| format!("user creates {key} with {addresses:?}"));
+        self.edit(|specs| {
+            specs.vips.insert(key, Spec { addresses, created, deleted: false, prefer: None });
+        });
+    }
+
+    pub(super) fn give(&mut self, node: usize, event: Event) {
+        self.feed(node, event);
+        self.place(node);
+        self.arm(node);
+    }
+
+    /// One step of a machine.
+    pub(super) fn feed(&mut self, node: usize, event: Event) {
+        if !matches!(event, Event::Tick) {
+            self.say(|| format!("n{node} <- {event:?}"));
+        }
+        let clock = self.nodes[node].clock(self.now);
+        if let Event::Vanished { address, .. } = &event
+            && !self.nodes[node].kernel.up.contains_key(address)
+        {
+            self.process(node).up.remove(address);
+        }
+        for action in self.process(node).machine.step(event, clock) {
+            self.perform(node, action);
+        }
+    }
+
+    fn perform(&mut self, node: usize, action: Action) {
+        self.say(|| format!("n{node} -> {action:?}"));
+        let Some(to) = self.alive(node) else { return };
+        match action {
+            Action::WriteNode(write) => self.send(to, Request::WriteNode(write)),
+            Action::WriteTitle(write) => self.send(to, Request::WriteTitle(write)),
+            Action::ReadNode(name) => self.send(to, Request::ReadNode(name)),
+            Action::ReadTitle(key) => self.send(to, Request::ReadTitle(key)),
+            Action::Check { key, version, addresses } => {
+                self.send(to, Request::Check(key, version, addresses));
+            }
+            Action::Set { key, addresses } => self.queue_call(to, Op::Set { key, addresses }),
+            Action::Extend(_) => self.queue_call(to, Op::Extend),
+            Action::Began(_) | Action::Ended(_) => {}
+            Action::Done => self.done.push(to),
+        }
+    }
+
+    /// Feeds what placement wants, where it changed.
+    pub(super) fn place(&mut self, node: usize) {
+        let name = self.nodes[node].name.clone();
+        let process = self.process(node);
+        if !process.listed {
+            return;
+        }
+        let machine = &process.machine;
+        let keys: BTreeSet<&Key> =
+            process.specs.vips.keys().chain(machine.titles().map(|(key, _)| key)).collect();
+        let changed: Vec<_> = keys
+            .into_iter()
+            .map(|key| (key.clone(), process.specs.want(key, &name, machine, process.leaving)))
+            .filter(|(key, want)| process.wants.get(key) != Some(want))
+            .collect();
+        for (key, want) in changed {
+            self.process(node).wants.insert(key.clone(), want.clone());
+            self.feed(node, Event::Wanted { key, want });
+        }
+    }
+
+    pub(super) fn arm(&mut self, node: usize) {
+        let clock = self.nodes[node].clock(self.now);
+        let Some(wake) = self.process(node).machine.wake_at(clock) else { return };
+        let at = self.nodes[node].moment(wake);
+        let now = self.now;
+        let process = self.process(node);
+        process.tick += 1;
+        process.spins = if at <= now { process.spins + 1 } else { 0 };
+        let (tick, spins, incarnation) = (process.tick, process.spins, process.incarnation);
+        if spins > 100 {
+            return self.fail(format!("n{node} spins: it always wants a tick at once"));
+        }
+        self.at(at, Happening::Tick((node, incarnation), tick));
+    }
+}

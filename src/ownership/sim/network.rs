@@ -1,0 +1,175 @@
+//! The way to the API server and back: requests that are late or lost, and watches.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::super::event::{Answer, Event, NodeWrite, TitleWrite};
+use super::super::lease::{Key, NodeLease, NodeName, Version};
+use super::api::{Api, Change};
+use super::world::{Happening, Proc, World};
+use super::{Instant, MILLI, SECOND, nanos};
+
+/// What a process asks of the API server.
+#[derive(Clone, Debug)]
+pub(super) enum Request {
+    WriteNode(NodeWrite),
+    WriteTitle(TitleWrite),
+    ReadNode(NodeName),
+    ReadTitle(Key),
+    Check(Key, Version, BTreeSet<IpAddr>),
+    List,
+}
+
+impl Request {
+    /// What the agent says when no answer came in time.
+    fn given_up(&self) -> Option<Event> {
+        Some(match self {
+            Self::WriteNode(NodeWrite { node, nonce, .. }) => {
+                Event::NodeAnswer { node: node.clone(), nonce: *nonce, answer: Answer::Unknown }
+            }
+            Self::WriteTitle(TitleWrite { key, nonce, .. }) => {
+                Event::TitleAnswer { key: key.clone(), nonce: *nonce, answer: Answer::Unknown }
+            }
+            Self::Check(key, version, _) => {
+                Event::Checked { key: key.clone(), version: *version, taken: None }
+            }
+            Self::List | Self::ReadNode(_) | Self::ReadTitle(_) => return None,
+        })
+    }
+}
+
+/// How the network and the API server behave; per mille of requests.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Weather {
+    /// Take effect up to some seconds late.
+    pub(super) slow: u64,
+    /// Take effect, but the answer is lost.
+    pub(super) mute: u64,
+    /// Never arrive.
+    pub(super) lost: u64,
+}
+
+impl World {
+    pub(super) fn send(&mut self, from: Proc, request: Request) {
+        let node = &self.nodes[from.0];
+        let timeout = self.now + node.span(nanos(self.timing.call_timeout()));
+        let cut = self.now < node.cut_until;
+        let Weather { slow, mute, lost } = self.weather;
+        let mut reach = self.rng.between(MILLI / 2, 4 * MILLI);
+        if self.rng.chance(if cut { 200 } else { slow }) {
+            reach = self.rng.between(0, 5 * SECOND);
+        } else if cut || self.rng.chance(lost) {
+            reach = u64::MAX;
+        }
+        let back = self.rng.between(MILLI / 2, 4 * MILLI);
+        let answered = (!cut && !self.rng.chance(mute) && reach != u64::MAX)
+            .then(|| self.now + reach + back)
+            .filter(|at| *at < timeout);
+        if answered.is_none() {
+            let given_up =
+                request.given_up().map_or(Happening::ListAgain(from), |e| Happening::Give(from, e));
+            self.at(timeout, given_up);
+        }
+        if reach != u64::MAX {
+            self.after(reach, Happening::Arrive(from, request, answered));
+        }
+    }
+
+    pub(super) fn arrive(&mut self, from: Proc, request: Request, answered: Option<Instant>) {
+        let before = self.api.log.len();
+        let event = match request {
+            Request::WriteNode(write) => {
+                let answer = self.api.write_node(&write);
+                Event::NodeAnswer { node: write.node, nonce: write.nonce, answer }
+            }
+            Request::WriteTitle(write) => {
+                let answer = self.api.write_title(&write);
+                Event::TitleAnswer { key: write.key, nonce: write.nonce, answer }
+            }
+            Request::ReadNode(name) => self.api.read_node(&name),
+            Request::ReadTitle(key) => self.api.read_title(&key),
+            Request::Check(key, version, addresses) => self.api.check(&key, version, &addresses),
+            Request::List => {
+                let nodes =
+                    self.api.nodes.values().map(|lease| {
+                        Change::Node(node_of(&self.api, lease), lease.version, Some(lease.clone()))
+                    });
+                let titles = self.api.titles.iter();
+                let titles =
+                    titles.map(|(k, title)| Change::Title(k.clone(), title.version, Some(title.clone())));
+                let all = nodes.chain(titles).collect();
+                if let Some(at) = answered {
+                    self.at(at, Happening::Listed(from, all, before));
+                }
+                return;
+            }
+        };
+        if let Some(change) = self.api.log.get(before).cloned() {
+            self.say(|| format!("   api: {change:?} by n{} incarnation {}", from.0, from.1));
+        }
+        self.publish();
+        if let Some(at) = answered {
+            self.at(at, Happening::Give(from, event));
+        }
+    }
+
+    /// Puts everything new in the log on its way to every watch.
+    pub(super) fn publish(&mut self) {
+        for node in 0..self.nodes.len() {
+            if let Some(to) = self.alive(node)
+                && self.process(node).listed
+            {
+                self.publish_to(to);
+            }
+        }
+    }
+
+    fn publish_to(&mut self, to: Proc) {
+        let log = self.api.log.len();
+        let rare = self.faulty && self.rng.chance(10);
+        let delay = self.rng.between(MILLI / 2, if rare { 2 * SECOND } else { 10 * MILLI });
+        let at = (self.now + delay).max(self.process(to.0).watched);
+        let process = self.process(to.0);
+        process.watched = at;
+        // One more than needed at worst: it finds nothing to deliver.
+        if process.cursor < log {
+            self.at(at, Happening::Watch(to));
+        }
+    }
+
+    pub(super) fn watch(&mut self, to: Proc) {
+        let open_at = self.nodes[to.0].reachable_at();
+        if self.now < open_at {
+            return self.at(open_at, Happening::Watch(to));
+        }
+        let cursor = self.process(to.0).cursor;
+        if let Some(change) = self.api.log.get(cursor).cloned() {
+            self.process(to.0).cursor += 1;
+            self.give(to.0, change.event());
+        }
+    }
+
+    /// A fresh process takes stock of its kernel and of every Lease.
+    pub(super) fn listed(&mut self, to: Proc, changes: Vec<Change>, cursor: usize) {
+        if self.process(to.0).listed {
+            return;
+        }
+        self.inventory(to.0, &changes);
+        self.feed(to.0, Event::Inventoried);
+        for change in changes {
+            self.feed(to.0, change.event());
+        }
+        self.process(to.0).cursor = cursor;
+        self.process(to.0).listed = true;
+        self.feed(to.0, Event::Synced);
+        for _ in cursor..self.api.log.len() {
+            self.publish_to(to);
+        }
+        self.place(to.0);
+        self.arm(to.0);
+    }
+}
+
+fn node_of(api: &Api, lease: &NodeLease) -> NodeName {
+    api.nodes.iter().find(|(_, other)| other.version == lease.version).unwrap().0.clone()
+}

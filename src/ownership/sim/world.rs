@@ -1,0 +1,193 @@
+//! The world: virtual time, what happens in it, and the judge.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::super::event::Event;
+use super::super::timing::Timing;
+use super::api::{Api, Change};
+use super::network::{Request, Weather};
+use super::node::{Made, Node, Process};
+use super::placement::Specs;
+use super::rng::Rng;
+use super::{Instant, MILLI, SECOND, seconds};
+
+/// A process: its node and its incarnation.
+pub(super) type Proc = (usize, u64);
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub(super) enum Happening {
+    /// A request reaches the API server; its answer arrives after this time, if at all.
+    Arrive(Proc, Request, Option<Instant>),
+    Give(Proc, Event),
+    Listed(Proc, Vec<Change>, usize),
+    ListAgain(Proc),
+    Tick(Proc, u64),
+    Watch(Proc),
+    Call(Proc),
+    Look(Proc, Made),
+    Expire(usize, IpAddr, u64),
+    /// A node learns what users wrote.
+    Specs(Proc),
+    Abandon(Proc),
+    Start(usize),
+    Fault,
+}
+
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) sequence: u64,
+    queue: BTreeMap<(Instant, u64), Happening>,
+    pub(super) rng: Rng,
+    pub(super) timing: Timing,
+    pub(super) api: Api,
+    pub(super) nodes: Vec<Node>,
+    pub(super) specs: Specs,
+    pub(super) weather: Weather,
+    pub(super) incarnations: u64,
+    /// Processes that said `Done`.
+    pub(super) done: Vec<Proc>,
+    pub(super) faulty: bool,
+    /// Readable, when asked for.
+    pub(super) trace: Option<Vec<String>>,
+    pub(super) failure: Option<String>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, nodes: usize, timing: Timing) -> Self {
+        let mut rng = Rng(seed);
+        // Rates up to 4 % apart.
+        let nodes = (0..nodes).map(|index| Node::new(index, rng.between(980_000, 1_020_000))).collect();
+        Self {
+            now: 0,
+            sequence: 0,
+            queue: BTreeMap::new(),
+            rng,
+            timing,
+            api: Api::default(),
+            nodes,
+            specs: Specs::default(),
+            weather: Weather::default(),
+            incarnations: 0,
+            done: Vec::new(),
+            faulty: false,
+            trace: None,
+            failure: None,
+        }
+    }
+
+    pub(super) fn at(&mut self, at: Instant, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((at.max(self.now), self.sequence), happening);
+    }
+
+    pub(super) fn after(&mut self, span: u64, happening: Happening) {
+        self.at(self.now + span, happening);
+    }
+
+    pub(super) fn say(&mut self, text: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:9.4} {}", seconds(self.now), brief(&text())));
+        }
+    }
+
+    pub(super) fn fail(&mut self, text: String) {
+        self.say(|| format!("FAILED: {text}"));
+        self.failure.get_or_insert(text);
+    }
+
+    /// Lets time pass until `end` or a failure.
+    pub(super) fn run(&mut self, end: Instant) {
+        while self.failure.is_none() {
+            let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= end) else { break };
+            let ((at, _), happening) = entry.remove_entry();
+            self.now = at;
+            self.happen(happening);
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// Lets time pass until `done` holds, and fails if it does not within `span`.
+    pub(super) fn until(&mut self, span: u64, what: &str, done: impl Fn(&Self) -> bool) {
+        let end = self.now + span;
+        while self.failure.is_none() && !done(self) {
+            if self.now >= end {
+                return self.fail(format!("not within {} s: {what}", span / SECOND));
+            }
+            self.run(self.now + MILLI);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let to = match &happening {
+            Happening::Give(to, _)
+            | Happening::Listed(to, ..)
+            | Happening::ListAgain(to)
+            | Happening::Tick(to, _)
+            | Happening::Watch(to)
+            | Happening::Call(to)
+            | Happening::Look(to, _)
+            | Happening::Specs(to)
+            | Happening::Abandon(to) => *to,
+            Happening::Arrive(from, request, answer) => return self.arrive(*from, request.clone(), *answer),
+            Happening::Expire(node, address, generation) => return self.expire(*node, *address, *generation),
+            Happening::Start(node) => return self.start(*node),
+            Happening::Fault => return self.fault(),
+        };
+        let node = &self.nodes[to.0];
+        if node.process.as_ref().is_none_or(|process| process.incarnation != to.1) {
+            return;
+        }
+        if self.now < node.paused_until {
+            return self.at(node.paused_until, happening);
+        }
+        match happening {
+            Happening::Give(_, event) => self.give(to.0, event),
+            Happening::Listed(_, changes, cursor) => self.listed(to, changes, cursor),
+            Happening::ListAgain(_) if !self.process(to.0).listed => self.send(to, Request::List),
+            Happening::Tick(_, serial) if self.process(to.0).tick == serial => self.give(to.0, Event::Tick),
+            Happening::Watch(_) => self.watch(to),
+            Happening::Call(_) => self.call(to),
+            Happening::Look(_, made) => self.look(to, made),
+            Happening::Specs(_) => {
+                self.process(to.0).specs = self.specs.clone();
+                self.give(to.0, Event::Tick);
+            }
+            Happening::Abandon(_) => self.give(to.0, Event::Abandon),
+            _ => {}
+        }
+    }
+
+    pub(super) fn process(&mut self, node: usize) -> &mut Process {
+        self.nodes[node].process.as_mut().unwrap()
+    }
+
+    pub(super) fn alive(&self, node: usize) -> Option<Proc> {
+        self.nodes[node].process.as_ref().map(|process| (node, process.incarnation))
+    }
+
+    /// Where an address is up.
+    pub(super) fn owners(&self, address: IpAddr) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|node| self.nodes[*node].kernel.up.contains_key(&address)).collect()
+    }
+}
+
+/// Shortens what `Debug` prints.
+fn brief(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (long, short) in [
+        ("NodeName(\"", ""),
+        ("\")", ""),
+        ("Key { namespace: \"test\", name: \"", ""),
+        ("\" }", ""),
+        ("Nonce { incarnation: ", "#"),
+        ("192.168.200", ""),
+        ("sequence: ", ""),
+        ("Epoch { lease: ", "{"),
+        ("number: ", ""),
+    ] {
+        text = text.replace(long, short);
+    }
+    text
+}
