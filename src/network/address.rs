@@ -6,80 +6,15 @@ use futures::future::join_all;
 use ipnet::IpNet;
 use nix::errno::Errno;
 use rtnetlink::{
-    AddressMessageBuilder,
     packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE},
-    packet_route::{
-        RouteNetlinkMessage,
-        address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo},
-    },
+    packet_route::{RouteNetlinkMessage, address::AddressAttribute},
 };
 
-use super::{Kernel, KernelError, Marked, mark, message::Configured};
-
-/// What adding an address did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Added {
-    /// It was not there.
-    New,
-    /// It was there with our mark, and lives on with the new lifetime.
-    Renewed,
-}
-
-/// What removing an address did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removed {
-    /// It was there.
-    Now,
-    /// It was gone already.
-    Before,
-}
-
-/// An address was not changed as wanted.
-#[derive(Debug, thiserror::Error)]
-pub enum AddressError {
-    /// The node has that address without our mark: somebody else configured it, and it is left alone.
-    #[error(
-        "{address} is configured on interface {link} by somebody else: remove it there, or choose another address"
-    )]
-    Foreign {
-        /// As it is configured.
-        address: IpNet,
-        /// The interface's name, or its index if it has gone since.
-        link: String,
-    },
-    /// Only an address that is there can be renewed.
-    #[error("{address} is not on interface {link} any more")]
-    Missing {
-        /// The address.
-        address: IpNet,
-        /// The interface's index.
-        link: u32,
-    },
-    /// The interface has gone.
-    #[error("there is no interface with index {link} for {address}")]
-    NoLink {
-        /// The address.
-        address: IpNet,
-        /// The interface's index.
-        link: u32,
-    },
-    /// The kernel was not able or not willing.
-    #[error("cannot {verb} {address} on interface {link}")]
-    Refused {
-        /// What was tried.
-        verb: &'static str,
-        /// The address.
-        address: IpNet,
-        /// The interface's index.
-        link: u32,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
-    /// What is there could not be looked at, so nothing was changed.
-    #[error("cannot look at what is configured")]
-    Unknown(#[from] KernelError),
-}
+use super::{
+    Added, AddressError, Kernel, KernelError, Marked, Removed,
+    message::Configured,
+    request::{bare, configuration},
+};
 
 /// What is configured, and the names of the interfaces that matter: one look serves many changes.
 struct Look {
@@ -99,6 +34,10 @@ impl Kernel {
     ///
     /// IPv6 addresses are added without duplicate address detection, and with a preferred lifetime of 0 so that they
     /// are never chosen as a source; host addresses (/32, /128) without a route to their prefix.
+    ///
+    /// An IPv4 address with a shorter prefix, if it is the first of its subnet on the interface, becomes the primary
+    /// one there: when it goes, the kernel takes later addresses of that subnet along, unless `promote_secondaries`
+    /// is set. Host addresses are free of that.
     ///
     /// # Errors
     /// [`AddressError::Foreign`] when the node has it from somebody else, with any prefix length, on this interface
@@ -205,6 +144,10 @@ impl Kernel {
             Ok(()) => Ok(Added::New),
             Err(error) if is(&error, Errno::EEXIST) => self.settle(name, link, address, lifetime).await,
             Err(error) if is(&error, Errno::ENODEV) => Err(AddressError::NoLink { address, link }),
+            // EPERM would be a missing capability.
+            Err(error) if is(&error, Errno::EACCES) && address.addr().is_ipv6() => {
+                Err(AddressError::Ipv6Disabled { address, link: name.clone() })
+            }
             Err(source) => Err(AddressError::Refused { verb: "add", address, link, source }),
         }
     }
@@ -302,38 +245,4 @@ impl Kernel {
 
 fn is(error: &io::Error, errno: Errno) -> bool {
     error.raw_os_error() == Some(errno as i32)
-}
-
-fn bare(link: u32, address: IpNet) -> AddressMessage {
-    match address {
-        IpNet::V4(net) => AddressMessageBuilder::<std::net::Ipv4Addr>::new()
-            .index(link)
-            .address(net.addr(), net.prefix_len())
-            .build(),
-        IpNet::V6(net) => AddressMessageBuilder::<std::net::Ipv6Addr>::new()
-            .index(link)
-            .address(net.addr(), net.prefix_len())
-            .build(),
-    }
-}
-
-/// An address of ours in full: what is not said again is lost when the kernel replaces it.
-fn configuration(name: &str, link: u32, address: IpNet, lifetime: u32) -> AddressMessage {
-    let mut message = bare(link, address);
-    let mut cache = CacheInfo::default();
-    cache.ifa_valid = lifetime;
-    let mut flags = AddressFlags::empty();
-    match address {
-        IpNet::V4(_) => cache.ifa_preferred = lifetime,
-        // Deprecated from the start, so never chosen as a source (RFC 6724, rule 3). Whoever holds the right has the
-        // address: nothing to detect.
-        IpNet::V6(_) => flags |= AddressFlags::Nodad,
-    }
-    if address.prefix_len() == address.max_prefix_len() {
-        flags |= AddressFlags::Noprefixroute;
-    }
-    message.attributes.push(AddressAttribute::CacheInfo(cache));
-    message.attributes.push(AddressAttribute::Flags(flags));
-    message.attributes.extend(mark::attributes(name, address));
-    message
 }

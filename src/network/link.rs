@@ -26,6 +26,8 @@ pub struct Link {
     pub no_arp: bool,
     /// Part of a bridge or bond: addresses belong on that one.
     pub port: bool,
+    /// Does IPv6.
+    pub ipv6: bool,
     /// Forwards IPv6, so advertisements must say "router" (RFC 4861, 7.2.5).
     pub router: bool,
     /// The interface's own `arp_ignore`: with 2 or more the kernel may keep silent for a host address.
@@ -78,6 +80,12 @@ pub enum Unfit {
     /// No six-byte hardware address.
     #[error("interface {name} is not Ethernet: an address cannot be announced there")]
     NotEthernet {
+        /// The interface.
+        name: String,
+    },
+    /// IPv6 is disabled there.
+    #[error("interface {name} does no IPv6: enable it (`sysctl net.ipv6.conf.{name}.disable_ipv6=0`)")]
+    NoIpv6 {
         /// The interface.
         name: String,
     },
@@ -180,6 +188,9 @@ impl Links {
             None => self.by_subnet(address)?,
         };
         link.fit()?;
+        if address.is_ipv6() && !link.ipv6 {
+            return Err(Unfit::NoIpv6 { name: link.name.clone() });
+        }
         Ok(link)
     }
 
@@ -199,5 +210,72 @@ impl Links {
 impl FromIterator<Link> for Links {
     fn from_iter<T: IntoIterator<Item = Link>>(links: T) -> Self {
         Self::new(links.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, name: &str, address: &str) -> Link {
+        Link {
+            index,
+            name: name.to_owned(),
+            mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+            up: true,
+            carrier: true,
+            loopback: false,
+            no_arp: false,
+            port: false,
+            ipv6: true,
+            router: false,
+            arp_ignore: 0,
+            mtu: 1500,
+            addresses: vec![address.parse().unwrap()],
+        }
+    }
+
+    fn found(links: Vec<Link>, address: &str) -> Result<String, Unfit> {
+        Links::new(links).find(address.parse().unwrap(), None).map(|link| link.name.clone())
+    }
+
+    #[test]
+    fn of_equal_prefixes_the_one_with_carrier_then_the_first() {
+        let (a, b, c) =
+            (link(2, "a", "10.0.0.1/24"), link(3, "b", "10.0.0.2/24"), link(4, "c", "10.0.0.3/24"));
+        let a = Link { carrier: false, ..a };
+        assert_eq!(found(vec![c.clone(), b, a.clone()], "10.0.0.9").unwrap(), "b");
+        assert_eq!(found(vec![a.clone(), c], "10.0.0.9").unwrap(), "c");
+        assert_eq!(found(vec![a], "10.0.0.9").unwrap_err(), Unfit::NoCarrier { name: "a".to_owned() });
+    }
+
+    #[test]
+    fn only_ethernet_is_chosen() {
+        let tunnel = Link { mac: None, ..link(2, "ib0", "10.0.0.1/24") };
+        assert!(matches!(found(vec![tunnel.clone()], "10.0.0.9"), Err(Unfit::NoSubnet { .. })));
+        assert_eq!(tunnel.fit().unwrap_err(), Unfit::NotEthernet { name: "ib0".to_owned() });
+    }
+
+    #[test]
+    fn families_do_not_contain_each_other() {
+        assert!(found(vec![link(2, "a", "0.0.0.0/0")], "2001:db8::1").is_err());
+        assert!(found(vec![link(2, "a", "::/0")], "192.0.2.1").is_err());
+    }
+
+    #[test]
+    fn reasons_say_what_to_do() {
+        let down = Link { up: false, ..link(2, "eth1", "10.0.0.1/24") };
+        let links = Links::new(vec![down]);
+        let reason =
+            |address: &str, named| links.find(address.parse().unwrap(), named).unwrap_err().to_string();
+        assert_eq!(
+            reason("10.0.0.9", Some("eth1")),
+            "interface eth1 is down: bring it up (`ip link set eth1 up`)"
+        );
+        assert_eq!(reason("10.0.0.9", Some("eth7")), "there is no interface named eth7");
+        assert_eq!(
+            reason("10.0.0.9", None),
+            "no interface that is up has a subnet that contains 10.0.0.9: name an interface, or give one an address in that subnet"
+        );
     }
 }

@@ -74,6 +74,7 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
         loopback: flags.contains(LinkFlags::Loopback),
         no_arp: flags.contains(LinkFlags::Noarp),
         port: flags.contains(LinkFlags::Port),
+        ipv6: false,
         router: false,
         arp_ignore: 0,
         mtu: 0,
@@ -113,6 +114,7 @@ fn settings(link: &mut Link, families: &[AfSpecUnspec]) {
             }),
             AfSpecUnspec::Inet6(settings) => settings.iter().for_each(|setting| {
                 if let AfSpecInet6::DevConf(conf) = setting {
+                    link.ipv6 = conf.disable_ipv6 == 0;
                     link.router = conf.forwarding != 0;
                 }
             }),

@@ -18,14 +18,15 @@ mod mark;
 mod message;
 mod monitor;
 pub mod ndp;
+mod outcome;
 mod packet_socket;
 mod probe;
+mod request;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Added, AddressError, Removed};
 pub use announcer::Announcer;
 pub use claim::Claim;
 pub use host_lock::{HostLock, LockError};
@@ -35,5 +36,6 @@ pub use listener::Listener;
 pub use mac::{InvalidMac, Mac};
 pub use mark::{LABEL_SUFFIX, Marked, PROTOCOL};
 pub use monitor::{Change, Monitor};
+pub use outcome::{Added, AddressError, Removed};
 pub use packet_socket::WireError;
 pub use probe::probe;

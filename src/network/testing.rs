@@ -117,7 +117,7 @@ pub(crate) fn cable(ours: &str, other: &str) {
 }
 
 /// Just after it came up an interface drops what it is given.
-fn until_it_sends(link: &str) {
+pub(crate) fn until_it_sends(link: &str) {
     while !ip(&format!("link show {link}")).contains("state UP") {
         thread::yield_now();
     }

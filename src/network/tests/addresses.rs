@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::network::{
     Added, AddressError, Change, Kernel, Monitor, Removed,
-    testing::{address_in_ip, cable, in_namespace, ip},
+    testing::{address_in_ip, cable, in_namespace, ip, sysctl},
 };
 
 async fn opened() -> (Kernel, u32) {
@@ -233,6 +233,16 @@ fn without_an_interface_or_a_lifetime_nothing_is_added() {
             assert!(matches!(kernel.add(near, address, 0).await, Err(AddressError::Refused { .. })));
         }
         assert_eq!(kernel.marked().await.unwrap(), []);
+    });
+}
+
+#[test]
+fn where_ipv6_is_disabled_the_refusal_says_how_to_enable_it() {
+    in_namespace(async || {
+        let (kernel, near) = opened().await;
+        sysctl("ipv6/conf/near/disable_ipv6", "1");
+        let refused = kernel.add(near, net("2001:db8::5/128"), 60).await.unwrap_err();
+        assert!(refused.to_string().contains("set net.ipv6.conf.near.disable_ipv6=0"), "{refused}");
     });
 }
 

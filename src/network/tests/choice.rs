@@ -2,7 +2,7 @@
 
 use crate::network::{
     Kernel, Unfit,
-    testing::{cable, in_namespace, ip},
+    testing::{cable, in_namespace, ip, sysctl, until_it_sends},
 };
 
 async fn found(address: &str, named: Option<&str>) -> Result<String, Unfit> {
@@ -23,6 +23,7 @@ fn longest_prefix_of_what_is_up() {
         assert_eq!(found("10.9.9.9", None).await.unwrap(), "wide");
         assert_eq!(found("2001:db8:1::9", None).await.unwrap(), "mid");
         ip("link set idle up");
+        until_it_sends("idle");
         assert_eq!(found("10.1.2.9", None).await.unwrap(), "idle");
         assert_eq!(
             found("192.0.2.1", None).await.unwrap_err(),
@@ -56,6 +57,7 @@ fn ports_loopback_and_what_does_no_arp_are_never_chosen() {
         ip("link add bridge0 type bridge");
         ip("link set port master bridge0");
         ip("link set bridge0 up");
+        until_it_sends("bridge0");
         assert!(matches!(found("10.1.2.9", None).await, Err(Unfit::NoSubnet { .. })));
         assert_eq!(found("10.1.2.9", Some("port")).await.unwrap_err(), Unfit::Port { name: "port".into() });
         assert_eq!(
@@ -101,8 +103,8 @@ fn a_snapshot_says_what_ip_says() {
     in_namespace(async || {
         cable("near", "near-x");
         ip("link set near address 02:00:5e:10:00:01 mtu 1400");
-        crate::network::testing::sysctl("ipv6/conf/near/forwarding", "1");
-        crate::network::testing::sysctl("ipv4/conf/near/arp_ignore", "2");
+        sysctl("ipv6/conf/near/forwarding", "1");
+        sysctl("ipv4/conf/near/arp_ignore", "2");
         let links = Kernel::open().unwrap().links().await.unwrap();
         let near = links.by_name("near").unwrap();
         assert_eq!(near.mac.unwrap().to_string(), "02:00:5e:10:00:01");
@@ -113,5 +115,28 @@ fn a_snapshot_says_what_ip_says() {
         );
         assert_eq!(links.by_index(near.index), Some(near));
         assert!(links.by_name("lo").unwrap().loopback);
+    });
+}
+
+#[test]
+fn where_ipv6_is_disabled_no_ipv6_address_fits() {
+    in_namespace(async || {
+        cable("near", "near-x");
+        sysctl("ipv6/conf/near/disable_ipv6", "1");
+        assert_eq!(
+            found("2001:db8::1", Some("near")).await.unwrap_err(),
+            Unfit::NoIpv6 { name: "near".into() }
+        );
+        assert_eq!(found("192.0.2.1", Some("near")).await.unwrap(), "near");
+    });
+}
+
+#[test]
+fn on_a_point_to_point_address_the_peers_prefix_is_on_link() {
+    in_namespace(async || {
+        cable("near", "near-x");
+        ip("addr add 192.0.2.1 peer 10.0.0.1/24 dev near");
+        assert_eq!(found("10.0.0.9", None).await.unwrap(), "near");
+        assert!(matches!(found("192.0.2.9", None).await, Err(Unfit::NoSubnet { .. })));
     });
 }
