@@ -1,9 +1,14 @@
-//! End-to-end tests on one real cluster.
+//! End-to-end tests on one real cluster: `cargo test --test e2e [NAME]`.
 
 #[path = "lab/mod.rs"]
 #[allow(dead_code, unused_imports)] // Each program uses its part of the lab.
 mod lab;
+mod runner;
+mod tests;
 
-fn main() {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     lab::enter();
+    runner::run(tests::all())
 }

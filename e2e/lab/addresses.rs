@@ -15,7 +15,7 @@ pub const API_SERVICE: &str = "10.96.0.1";
 /// The addresses of pods.
 pub const PODS: &str = "10.244.0.0/16";
 /// The subnets of the data network, unless a test asks for others.
-pub const DATA: [&str; 2] = ["192.168.200.0/24", "2001:db8:200::/64"];
+pub const DATA: [&str; 2] = ["192.168.200.0/24", "2001:db8::/64"];
 /// The last digits of the client's addresses.
 pub const CLIENT: u8 = 5;
 

@@ -8,6 +8,7 @@ use super::{
     image::Image,
     janitor::Janitor,
     node::{Node, Surroundings},
+    packages,
     plan::Plan,
     programs::Programs,
     run,
@@ -34,6 +35,7 @@ impl Cluster {
     /// # Errors
     /// When something does not come up; what was started is ended again.
     pub fn start(plan: &Plan) -> Result<Self> {
+        packages::check()?;
         let programs = Programs::ready()?;
         let pause = Image::pause()?;
         let state = State::create()?;

@@ -2,7 +2,7 @@
 
 use super::{
     error::{Doing, Error, Result},
-    init, namespaces,
+    http, init, namespaces,
     process::{self, Process},
     run,
     state::State,
@@ -151,6 +151,15 @@ impl Host {
             let _ = stdin.write_all(text.as_bytes());
         }
         run::finish(child, &spelled)
+    }
+
+    /// The body that a server in the host's network answers to `GET path`.
+    ///
+    /// # Errors
+    /// When there is no such server, or its answer is not 200.
+    pub fn http_get(&self, server: &str, path: &str) -> Result<String> {
+        let (server, path) = (server.to_owned(), path.to_owned());
+        namespaces::in_network(self.pid()?, move || http::get(&server, &path))
     }
 
     /// Does what `lines` say, each the arguments of one `ip`, in the host's network.

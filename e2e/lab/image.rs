@@ -56,7 +56,10 @@ impl Image {
         let binary =
             env::var_os("VIRTUALIP_BINARY").map_or_else(release_binary, |path| Ok(PathBuf::from(path)))?;
         let dir = scratch("virtualip")?;
-        let copy = dir.join("virtualip");
+        // The Dockerfile takes it from where cargo puts it.
+        let folder = dir.join("target").join(STATIC).join("release");
+        fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
+        let copy = folder.join("virtualip");
         fs::copy(&binary, &copy).doing(|| format!("copy {} to {}", binary.display(), copy.display()))?;
         build(&dir, &root().join("Dockerfile"), name)
     }
@@ -109,12 +112,13 @@ fn scratch(name: &str) -> Result<PathBuf> {
     Ok(dir)
 }
 
-fn root() -> &'static Path {
+/// The top of the repository.
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Cargo's target directory, found from this program's own place in it.
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     let own = env::current_exe().unwrap_or_default();
     let found =
         own.ancestors().find(|dir| dir.file_name().is_some_and(|name| name == "debug" || name == "release"));

@@ -45,16 +45,24 @@ pub fn spawn_in(pid: u32, command: Command) -> Result<Child> {
     })
 }
 
+/// Does `work` in the network namespace of `pid`: sockets belong to the namespace that they were made in.
+///
+/// # Errors
+/// When the process is gone, and the work's own.
+pub fn in_network<T: Send + 'static>(pid: u32, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    in_thread(move || {
+        setns(open(pid, "net")?, CloneFlags::CLONE_NEWNET)
+            .doing(|| format!("enter the network namespace of process {pid}"))?;
+        work()
+    })
+}
+
 /// Starts `command` in the network namespace of `pid`, but with this machine's files and process ids.
 ///
 /// # Errors
 /// As [`spawn_in`].
 pub fn spawn_in_network(pid: u32, command: Command) -> Result<Child> {
-    in_thread(move || {
-        setns(open(pid, "net")?, CloneFlags::CLONE_NEWNET)
-            .doing(|| format!("enter the network namespace of process {pid}"))?;
-        spawn(command)
-    })
+    in_network(pid, || spawn(command))
 }
 
 fn open(pid: u32, kind: &str) -> Result<File> {

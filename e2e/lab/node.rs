@@ -34,6 +34,7 @@ pub struct Node {
     state: State,
     plane: Arc<ControlPlane>,
     wire: Arc<Switch>,
+    planned: Vec<Interface>,
     data: Mutex<Vec<Interface>>,
     ctr: String,
     pub(super) host: Arc<Host>,
@@ -78,24 +79,23 @@ impl Node {
             format!("--node-ip={}", management(index)),
             "--root-dir=/var/lib/kubelet".to_owned(),
         ];
-        let node = Self {
+        let interface = |(number, wish): (usize, &InterfacePlan)| interface(index, number, wish);
+        let planned = plan.interfaces.iter().enumerate().map(interface).collect::<Result<Vec<_>>>()?;
+        Ok(Self {
             name: plan.name.clone(),
             index,
             nodes: *nodes,
             state: (*state).clone(),
             plane: Arc::clone(plane),
             wire: Arc::clone(wire),
-            data: Mutex::default(),
+            data: Mutex::new(planned.clone()),
+            planned,
             ctr: programs.path("ctr"),
             containerd: daemon("containerd", &[format!("--config={}", file("containerd.toml"))]),
             kubelet: daemon("kubelet", &kubelet),
             proxy: daemon("kube-proxy", &[format!("--config={}", file("kube-proxy.json"))]),
             host,
-        };
-        let interfaces =
-            plan.interfaces.iter().enumerate().map(|(number, plan)| node.interface(number, plan));
-        *node.data() = interfaces.collect::<Result<_>>()?;
-        Ok(node)
+        })
     }
 
     /// The node's name.
@@ -210,7 +210,7 @@ impl Node {
         let taken = |number: &usize| data.iter().any(|other| other.port == port(self.index, *number));
         // Of so many numbers one is always free.
         let free = (0..=data.len()).find(|number| !taken(number));
-        let interface = self.interface(free.unwrap_or_default(), plan)?;
+        let interface = interface(self.index, free.unwrap_or_default(), plan)?;
         self.wire.plug(&self.host, &interface)?;
         data.push(interface);
         Ok(())
@@ -225,6 +225,25 @@ impl Node {
         self.wire.unplug(&port)?;
         self.data().retain(|interface| interface.port != port);
         Ok(())
+    }
+
+    /// Brings the interfaces back to what the lab was planned with.
+    ///
+    /// # Errors
+    /// When a cable cannot be changed.
+    pub(super) fn restore_interfaces(&self) -> Result<()> {
+        let mut data = self.data();
+        let is_in = |list: &[Interface], port: &str| list.iter().any(|interface| interface.port == port);
+        for extra in data.iter().filter(|other| !is_in(&self.planned, &other.port)) {
+            self.wire.unplug(&extra.port)?;
+        }
+        for missing in self.planned.iter().filter(|wanted| !is_in(&data, &wanted.port)) {
+            self.wire.plug(&self.host, missing)?;
+        }
+        data.clone_from(&self.planned);
+        let ports: Vec<_> = data.iter().map(|interface| interface.port.clone()).collect();
+        self.wire.restore(&ports)?;
+        self.plane.switch.restore(&[self.management().port])
     }
 
     /// The hardware address of an interface on the data network.
@@ -272,13 +291,6 @@ impl Node {
         }
     }
 
-    fn interface(&self, number: usize, plan: &InterfacePlan) -> Result<Interface> {
-        let digits = of_node(self.index);
-        let addresses = plan.subnets.iter().map(|subnet| in_subnet(subnet, digits)).collect::<Result<_>>()?;
-        let mac = format!("02:00:00:00:{number:02x}:{digits}");
-        Ok(Interface { name: plan.name.clone(), port: port(self.index, number), mac, addresses })
-    }
-
     fn find<T>(&self, name: &str, what: impl Fn(&Interface) -> T) -> Result<T> {
         let found = self.data().iter().find(|interface| interface.name == name).map(what);
         found
@@ -298,6 +310,13 @@ impl Node {
     fn data(&self) -> MutexGuard<'_, Vec<Interface>> {
         self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn interface(index: usize, number: usize, plan: &InterfacePlan) -> Result<Interface> {
+    let digits = of_node(index);
+    let addresses = plan.subnets.iter().map(|subnet| in_subnet(subnet, digits)).collect::<Result<_>>()?;
+    let mac = format!("02:00:00:00:{number:02x}:{digits}");
+    Ok(Interface { name: plan.name.clone(), port: port(index, number), mac, addresses })
 }
 
 fn port(index: usize, number: usize) -> String {

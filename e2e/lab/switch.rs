@@ -104,4 +104,13 @@ impl Switch {
     pub fn port_up(&self, port: &str) -> Result<()> {
         self.host.ip(&[format!("link set {port} up")])
     }
+
+    /// Undoes whatever was done to these ports.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn restore(&self, ports: &[String]) -> Result<()> {
+        let lines: Vec<_> = ports.iter().map(|port| format!("link set {port} master {BRIDGE} up")).collect();
+        self.host.ip(&lines)
+    }
 }

@@ -1,0 +1,114 @@
+//! The project itself in the cluster: its image on every node, its manifests applied.
+
+use super::{
+    cluster::Cluster,
+    error::{Error, Result},
+    image::{Image, root},
+    node::Node,
+    run::until,
+};
+use std::time::Duration;
+
+/// The namespace of the agents and their Leases.
+pub const NAMESPACE: &str = "virtualip-system";
+/// Where an agent listens, on its node.
+const AGENT_SERVER: &str = "127.0.0.1:7472";
+/// How long a pod may take to come back.
+const AGENT_READY: Duration = Duration::from_mins(1);
+/// The agents.
+pub const AGENTS: &str = "daemonset/virtualip";
+
+impl Cluster {
+    /// Builds the image, loads it, applies `manifests` and waits until an agent is ready on every node.
+    ///
+    /// # Errors
+    /// When one of these fails.
+    pub fn deploy(&self) -> Result<()> {
+        self.load(&Image::virtualip(&self.agent_image()?)?)?;
+        self.install()
+    }
+
+    /// Applies `manifests` and waits until an agent is ready on every node.
+    ///
+    /// # Errors
+    /// When the API server refuses something, or an agent does not become ready.
+    pub fn install(&self) -> Result<()> {
+        self.kubectl(&["apply", "-k", &manifests()])?;
+        self.wait_agents_ready()
+    }
+
+    /// Waits until an agent of the newest kind is ready on every node.
+    ///
+    /// # Errors
+    /// When one is not within two minutes.
+    pub fn wait_agents_ready(&self) -> Result<()> {
+        self.kubectl(&["rollout", "status", AGENTS, "-n", NAMESPACE, "--timeout=120s"])?;
+        // After a fault the API server may still show the time before it: the agents are asked themselves.
+        self.on_every_node(|node| {
+            until(&format!("the agent of {} is ready", node.name()), AGENT_READY, || {
+                node.agent_get("/readyz").map(Some)
+            })
+            .map(drop)
+        })
+    }
+
+    /// Whether the agents are installed.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub fn has_agents(&self) -> Result<bool> {
+        let found = self.kubectl(&["get", AGENTS, "-n", NAMESPACE, "-o", "name", "--ignore-not-found"])?;
+        Ok(!found.is_empty())
+    }
+
+    /// Undoes every fault and waits until all is well: API server, nodes, and agents where they are installed.
+    ///
+    /// # Errors
+    /// When something does not come up.
+    pub fn repair(&self) -> Result<()> {
+        self.control_plane().repair()?;
+        self.on_every_node(Node::repair)?;
+        self.wait_nodes_ready()?;
+        if self.has_agents()? { self.wait_agents_ready() } else { Ok(()) }
+    }
+
+    /// The pod of a node's agent.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn agent_pod(&self, node: &str) -> Result<String> {
+        let on_node = format!("--field-selector=spec.nodeName={node}");
+        let label = "--selector=app.kubernetes.io/name=virtualip";
+        let pods = self.kubectl(&["get", "pods", "-n", NAMESPACE, label, &on_node, "-o", "name"])?;
+        let pod = pods.lines().next().map(str::to_owned);
+        pod.ok_or_else(|| Error::other(format!("{node} has no pod of the agent")))
+    }
+
+    /// The image that `manifests` name, as a container runtime spells it.
+    fn agent_image(&self) -> Result<String> {
+        let rendered = self.kubectl(&["kustomize", &manifests()])?;
+        let image = rendered.lines().find_map(|line| line.trim().trim_start_matches("- ").strip_prefix("image: "));
+        let image = image.ok_or_else(|| Error::other("manifests/ name no image"))?.trim_matches('"');
+        let host = image.split_once('/').map_or("", |(host, _)| host);
+        Ok(match host {
+            "" => format!("docker.io/library/{image}"),
+            host if host.contains(['.', ':']) => image.to_owned(),
+            _ => format!("docker.io/{image}"),
+        })
+    }
+}
+
+impl Node {
+    /// What the node's agent answers on its own small HTTP server: `/healthz`, `/readyz`, `/metrics`.
+    ///
+    /// # Errors
+    /// When it does not answer, or not with 200.
+    pub fn agent_get(&self, path: &str) -> Result<String> {
+        self.host.http_get(AGENT_SERVER, path)
+    }
+}
+
+/// The folder of the manifests.
+pub fn manifests() -> String {
+    root().join("manifests").to_string_lossy().into_owned()
+}

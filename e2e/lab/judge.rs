@@ -1,0 +1,143 @@
+//! The observer on the client, as tests see it: started, stopped, and asked for its verdict.
+
+use super::{
+    cluster::Cluster,
+    error::{Doing, Error, Result},
+    run,
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{BufRead, BufReader},
+    net::IpAddr,
+    path::PathBuf,
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+#[path = "../observer/judge/report.rs"]
+pub mod report;
+
+use report::{AddressReport, Report};
+
+/// An observer at work.
+#[derive(Debug)]
+pub struct Watch {
+    child: Child,
+    nodes: BTreeMap<String, String>,
+}
+
+/// What the observer saw.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The whole report.
+    pub report: Report,
+    nodes: BTreeMap<String, String>,
+}
+
+impl Cluster {
+    /// Lets the client ask for these addresses every 2 ms, until [`Watch::stop`]. It asks when this returns.
+    ///
+    /// # Errors
+    /// When the observer cannot be built or started.
+    pub fn watch<A: AsRef<str>>(&self, addresses: &[A]) -> Result<Watch> {
+        let observer = observer()?;
+        // It must not wait for a processor that the nodes keep busy.
+        let words = ["chrt", "--fifo", "10", &observer.to_string_lossy(), "--interface", "eth0"].map(str::to_owned);
+        let mut command = run::command(&words);
+        command.args(addresses.iter().map(AsRef::as_ref));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.client().spawn(command)?;
+        let mut said = String::new();
+        let read = child.stderr.take().map_or(Ok(0), |err| BufReader::new(err).read_line(&mut said));
+        read.doing(|| "hear from the observer".into())?;
+        if said.trim() != "ready" {
+            let _ = child.wait();
+            return Err(Error::other(format!("the observer did not start: {}", said.trim())));
+        }
+        Ok(Watch { child, nodes: self.hardware()? })
+    }
+
+    /// Lets the client ask for these addresses while `work` is done.
+    ///
+    /// # Errors
+    /// When the work fails, or the observer.
+    pub fn watch_while<A: AsRef<str>>(&self, addresses: &[A], work: impl FnOnce() -> Result<()>) -> Result<Verdict> {
+        let watch = self.watch(addresses)?;
+        work()?;
+        watch.stop()
+    }
+
+    /// Which hardware address is whose.
+    fn hardware(&self) -> Result<BTreeMap<String, String>> {
+        let pairs = self.nodes().iter().flat_map(|node| {
+            let named = move |name: String| Ok((node.mac(&name)?, node.name().to_owned()));
+            node.interfaces().into_iter().map(named)
+        });
+        pairs.collect()
+    }
+}
+
+impl Watch {
+    /// Ends the asking.
+    ///
+    /// # Errors
+    /// When the observer failed.
+    pub fn stop(self) -> Result<Verdict> {
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        kill(pid, Signal::SIGINT).doing(|| "stop the observer".into())?;
+        let printed = run::happy("observer", &run::finish(self.child, "observer")?)?;
+        let report = serde_json::from_str(&printed)
+            .map_err(|source| Error::Json { what: "the observer's report".into(), source })?;
+        Ok(Verdict { report, nodes: self.nodes })
+    }
+}
+
+impl Verdict {
+    /// What was seen of one address.
+    ///
+    /// # Errors
+    /// When it was not asked for.
+    pub fn of(&self, address: &str) -> Result<&AddressReport> {
+        let found = address.parse::<IpAddr>().ok().and_then(|address| self.report.addresses.get(&address));
+        found.ok_or_else(|| Error::other(format!("the observer was not asked for {address}")))
+    }
+
+    /// The longest time in which one of the addresses was not answered.
+    pub fn longest_silence(&self) -> Duration {
+        let longest = self.report.addresses.values().map(|address| address.longest_silence_us).max();
+        Duration::from_micros(longest.unwrap_or_default())
+    }
+
+    /// The time in which two hosts answered for one address, all addresses together.
+    pub fn two_owner_time(&self) -> Duration {
+        Duration::from_micros(self.report.addresses.values().map(|address| address.two_owner_us).sum())
+    }
+
+    /// Whether two hosts ever answered for one address.
+    pub fn ever_two(&self) -> bool {
+        self.report.addresses.values().any(|address| address.two_owner_us > 0 || address.two_answer_requests > 0)
+    }
+
+    /// The nodes that answered for an address, in order of takeover. A host that is no node is its hardware address.
+    ///
+    /// # Errors
+    /// When the address was not asked for.
+    pub fn owners(&self, address: &str) -> Result<Vec<String>> {
+        let name = |mac: &String| self.nodes.get(mac).unwrap_or(mac).clone();
+        Ok(self.of(address)?.owners.iter().map(|owner| name(&owner.mac)).collect())
+    }
+}
+
+/// Builds the observer, where it is not up to date, and says where it is.
+fn observer() -> Result<PathBuf> {
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut build = run::command(&[cargo.as_str(), "build", "--quiet", "--example", "observer"]);
+    build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    run::run(build)?;
+    Ok(super::image::target().join("debug/examples/observer"))
+}

@@ -1,0 +1,74 @@
+//! Runs every test on one cluster, and makes that whole again after each.
+
+use crate::lab::{Cluster, Plan, error::chain, image::target};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// How a test ends.
+pub type Outcome = Result<(), Box<dyn Error>>;
+
+/// A test: its name, and what it does with the cluster.
+pub type Case = (&'static str, fn(&Cluster) -> Outcome);
+
+/// The cluster that all tests share. It is started by the first one: a list of tests needs none.
+type Shared = Arc<Mutex<Option<Cluster>>>;
+
+/// Runs the tests that the command line asks for.
+pub fn run(cases: Vec<Case>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // They would break each other's nodes.
+    arguments.test_threads = Some(1);
+    let shared = Shared::default();
+    let trial = |(name, test): Case| {
+        let shared = Arc::clone(&shared);
+        Trial::test(name, move || one(&shared, name, test))
+    };
+    let conclusion = libtest_mimic::run(&arguments, cases.into_iter().map(trial).collect());
+    // Ends the cluster, before the process does.
+    drop(shared.lock().unwrap_or_else(PoisonError::into_inner).take());
+    conclusion.exit_code()
+}
+
+fn one(shared: &Shared, name: &str, test: fn(&Cluster) -> Outcome) -> Result<(), Failed> {
+    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let cluster = match shared.take() {
+        Some(cluster) => cluster,
+        None => start().map_err(|error| Failed::from(chain(&error)))?,
+    };
+    let cluster = shared.insert(cluster);
+    let ended = catch_unwind(AssertUnwindSafe(|| test(cluster)));
+    if !matches!(ended, Ok(Ok(()))) {
+        snapshot(cluster, name);
+    }
+    let cleaned = clean(cluster);
+    match ended {
+        Err(panic) => resume_unwind(panic),
+        Ok(Err(error)) => Err(Failed::from(chain(error.as_ref()))),
+        Ok(Ok(())) => cleaned.map_err(|error| Failed::from(format!("cleaning up after it: {}", chain(&error)))),
+    }
+}
+
+fn start() -> crate::lab::Result<Cluster> {
+    let cluster = Cluster::start(&Plan::default())?;
+    cluster.deploy()?;
+    Ok(cluster)
+}
+
+fn snapshot(cluster: &Cluster, name: &str) {
+    let dir = target().join("e2e/failures").join(name);
+    match cluster.snapshot(&dir) {
+        Ok(()) => eprintln!("what the cluster looked like: {}", dir.display()),
+        Err(error) => eprintln!("{}", chain(&error)),
+    }
+}
+
+/// Undoes every fault and removes every VirtualIP.
+fn clean(cluster: &Cluster) -> crate::lab::Result<()> {
+    cluster.repair()?;
+    cluster.kubectl(&["delete", "virtualips", "--all", "--all-namespaces", "--timeout=60s"]).map(drop)
+}

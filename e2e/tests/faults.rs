@@ -1,0 +1,98 @@
+//! The lab itself: what a fault does, seen from the client and from kubectl, and that it is undone.
+
+use crate::{
+    lab::{Cluster, InterfacePlan, run::until},
+    runner::Outcome,
+};
+use std::time::Duration;
+
+super::tests![
+    the_client_reaches_every_node_in_both_families,
+    a_node_powered_off_is_silent_at_once_and_comes_back,
+    a_node_cut_off_keeps_its_carrier,
+    a_node_loses_its_carrier,
+    a_node_whose_programs_are_killed_keeps_its_addresses,
+    an_interface_of_any_name_is_plugged_and_unplugged,
+    the_api_server_is_killed_stopped_and_repaired,
+];
+
+const SOON: Duration = Duration::from_secs(5);
+
+fn the_client_reaches_every_node_in_both_families(lab: &Cluster) -> Outcome {
+    for node in lab.nodes() {
+        let digits = node.name().trim_start_matches('n');
+        assert!(answers(lab, &format!("192.168.200.1{digits}")) && answers(lab, &format!("2001:db8::1{digits}")));
+    }
+    Ok(())
+}
+
+fn a_node_powered_off_is_silent_at_once_and_comes_back(lab: &Cluster) -> Outcome {
+    let node = lab.node("n2")?;
+    node.power_off()?;
+    assert!(!answers(lab, "192.168.200.12"));
+    assert!(node.exec(&["true"]).is_err());
+    node.power_on()?;
+    assert!(answers(lab, "192.168.200.12"));
+    Ok(())
+}
+
+fn a_node_cut_off_keeps_its_carrier(lab: &Cluster) -> Outcome {
+    let node = lab.node("n2")?;
+    node.cut_off()?;
+    assert!(!answers(lab, "192.168.200.12") && lab_carrier(lab, "n2")? == "1");
+    assert!(node.exec(&["ping", "-c1", "-W1", "10.77.0.1"]).is_err());
+    node.heal()?;
+    assert!(answers(lab, "192.168.200.12"));
+    Ok(node.exec(&["ping", "-c1", "-W1", "10.77.0.1"]).map(drop)?)
+}
+
+fn a_node_loses_its_carrier(lab: &Cluster) -> Outcome {
+    let node = lab.node("n2")?;
+    node.data_down()?;
+    assert_eq!(lab_carrier(lab, "n2")?, "0");
+    node.data_up()?;
+    assert_eq!(lab_carrier(lab, "n2")?, "1");
+    Ok(())
+}
+
+fn a_node_whose_programs_are_killed_keeps_its_addresses(lab: &Cluster) -> Outcome {
+    let node = lab.node("n2")?;
+    node.kill_programs()?;
+    assert!(node.agent().is_err());
+    assert!(answers(lab, "192.168.200.12"));
+    Ok(node.start_programs()?)
+}
+
+fn an_interface_of_any_name_is_plugged_and_unplugged(lab: &Cluster) -> Outcome {
+    let node = lab.node("n2")?;
+    node.plug(&InterfacePlan::new("lan0", &["192.168.201.0/24"]))?;
+    assert!(node.exec(&["ip", "address", "show", "dev", "lan0"])?.contains("192.168.201.12/24"));
+    node.unplug("lan0")?;
+    assert!(node.exec(&["ip", "address", "show", "dev", "lan0"]).is_err());
+    Ok(())
+}
+
+fn the_api_server_is_killed_stopped_and_repaired(lab: &Cluster) -> Outcome {
+    let plane = lab.control_plane();
+    let answers = || lab.kubectl(&["get", "nodes", "--request-timeout=1s"]).is_ok();
+    plane.kill_api();
+    assert!(!answers());
+    plane.start_api()?;
+    assert!(answers());
+    plane.stop_api()?;
+    assert!(!answers());
+    lab.repair()?;
+    assert!(answers());
+    Ok(())
+}
+
+/// Whether a host on the wire answers for the address.
+fn answers(lab: &Cluster, address: &str) -> bool {
+    lab.client_exec(&["ping", "-c1", "-W1", address]).is_ok()
+}
+
+fn lab_carrier(lab: &Cluster, node: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let node = lab.node(node)?;
+    let read = || node.exec(&["cat", "/sys/class/net/eth1/carrier"]).map(|text| text.trim().to_owned());
+    Ok(until("the node tells its carrier", SOON, || read().map(Some))?)
+}
