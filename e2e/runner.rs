@@ -49,7 +49,9 @@ fn one(shared: &Shared, name: &str, test: fn(&Cluster) -> Outcome) -> Result<(),
     match ended {
         Err(panic) => resume_unwind(panic),
         Ok(Err(error)) => Err(Failed::from(chain(error.as_ref()))),
-        Ok(Ok(())) => cleaned.map_err(|error| Failed::from(format!("cleaning up after it: {}", chain(&error)))),
+        Ok(Ok(())) => {
+            cleaned.map_err(|error| Failed::from(format!("cleaning up after it: {}", chain(&error))))
+        }
     }
 }
 

@@ -194,11 +194,10 @@ impl Cluster {
     /// When a part of it is already gone.
     pub fn keep(mut self) -> Result<PathBuf> {
         self.janitor.keep(&self.state)?;
-        for host in
-            self.nodes.iter().map(|node| &node.host).chain([&self.client, &self.wire.host, &self.plane.host])
-        {
-            host.keep()?;
-        }
+        self.nodes.iter().try_for_each(Node::keep)?;
+        self.plane.keep()?;
+        self.client.keep()?;
+        self.wire.host.keep()?;
         Ok(self.dir())
     }
 }

@@ -23,6 +23,9 @@ use std::{
 const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
 "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}"#;
 
+/// The directory of the papers.
+const PAPERS: &str = "pki";
+
 /// The control plane.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -104,11 +107,18 @@ impl ControlPlane {
         .map(drop)
     }
 
+    /// Lets everything live on when this process ends.
+    ///
+    /// # Errors
+    /// When the host is already gone.
+    pub fn keep(&self) -> Result<()> {
+        self.managers.iter().chain([&self.etcd, &self.api]).for_each(Daemon::keep);
+        self.host.keep()
+    }
+
     /// kubectl as administrator.
     pub fn kubectl_command(&self) -> Command {
-        let mut command = Command::new(self.programs.path("kubectl"));
-        command.env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.state.file("kubectl-cache"));
-        command
+        kubectl_for(&self.programs, &self.state)
     }
 
     /// Runs kubectl as administrator, to its end, happy or not.
@@ -132,13 +142,22 @@ impl ControlPlane {
     }
 }
 
+/// kubectl as administrator of a lab, which it reaches only from inside.
+pub fn kubectl_for(programs: &Programs, state: &State) -> Command {
+    let mut command = Command::new(programs.path("kubectl"));
+    command.env("KUBECONFIG", state.file(PAPERS).join("admin.kubeconfig"));
+    // Every lab has the same address, but not the same kinds of objects.
+    command.env("KUBECACHEDIR", state.file("kubectl-cache"));
+    command
+}
+
 /// The URL of the API server.
 pub fn url() -> String {
     format!("https://{API}:6443")
 }
 
 fn papers(state: &State) -> Result<Authority> {
-    let authority = Authority::create(state.file("pki"))?;
+    let authority = Authority::create(state.file(PAPERS))?;
     let mut serves = [API, API_SERVICE, "127.0.0.1"].map(str::to_owned).to_vec();
     serves.extend(["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned));
     authority.issue(Identity { file: "apiserver", user: "kube-apiserver", serves: &serves, group: None })?;

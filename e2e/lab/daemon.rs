@@ -84,8 +84,19 @@ impl Daemon {
         }
     }
 
+    /// Lets it live on when this process ends. This handle has nothing more to do with it.
+    pub fn keep(&self) {
+        self.child().take();
+    }
+
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 

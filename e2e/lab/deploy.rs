@@ -87,7 +87,8 @@ impl Cluster {
     /// The image that `manifests` name, as a container runtime spells it.
     fn agent_image(&self) -> Result<String> {
         let rendered = self.kubectl(&["kustomize", &manifests()])?;
-        let image = rendered.lines().find_map(|line| line.trim().trim_start_matches("- ").strip_prefix("image: "));
+        let image =
+            rendered.lines().find_map(|line| line.trim().trim_start_matches("- ").strip_prefix("image: "));
         let image = image.ok_or_else(|| Error::other("manifests/ name no image"))?.trim_matches('"');
         let host = image.split_once('/').map_or("", |(host, _)| host);
         Ok(match host {

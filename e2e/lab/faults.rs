@@ -18,11 +18,11 @@ impl Node {
     /// # Errors
     /// When no agent runs on the node.
     pub fn agent(&self) -> Result<Process> {
-        let is_agent = |words: &[String]| {
-            matches!(words, [program, command, ..] if program.ends_with("virtualip") && command == "agent")
-        };
+        let is_agent = |words: &[String]| matches!(words, [program, command, ..] if program.ends_with("virtualip") && command == "agent");
         let found = in_network_of(self.host.pid()?).into_iter().find(|(_, words)| is_agent(words));
-        found.map(|(process, _)| process).ok_or_else(|| Error::other(format!("no agent runs on {}", self.name())))
+        found
+            .map(|(process, _)| process)
+            .ok_or_else(|| Error::other(format!("no agent runs on {}", self.name())))
     }
 
     /// Waits until an agent runs that is another one than `old`.

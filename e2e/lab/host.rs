@@ -13,6 +13,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
 /// A host, on or off.
@@ -76,15 +77,17 @@ impl Host {
             process::record(init, &self.file("init"))
         });
         if alive.is_err() {
-            end(&mut child);
+            end(child);
+            return alive;
         }
-        alive.map(|()| *init = Some(child))
+        *init = Some(child);
+        Ok(())
     }
 
     /// Ends every process of the host at once, and its network with them.
     pub fn power_off(&self) {
-        if let Some(mut init) = self.init().take() {
-            end(&mut init);
+        if let Some(init) = self.init().take() {
+            end(init);
         }
     }
 
@@ -189,8 +192,9 @@ impl Host {
     /// # Errors
     /// When the host is off.
     pub fn signal_all(&self, signal: Signal) -> Result<()> {
-        // From inside, -1 is exactly that; the program that sends it is spared by the kernel.
-        self.run(&["kill", "-s", signal.as_str().trim_start_matches("SIG"), "--", "-1"]).map(drop)
+        // From inside, -1 is exactly that; the shell that sends it is spared by the kernel.
+        let name = signal.as_str().trim_start_matches("SIG");
+        self.run(&["sh", "-c", &format!("kill -s {name} -- -1")]).map(drop)
     }
 
     fn init(&self) -> MutexGuard<'_, Option<Child>> {
@@ -204,9 +208,11 @@ impl Drop for Host {
     }
 }
 
-fn end(init: &mut Child) {
+/// The kernel keeps a first process until the last exit code of its host is taken, which may be up to our own caller:
+/// this must not wait for it.
+fn end(mut init: Child) {
     let _ = init.kill();
-    let _ = init.wait();
+    thread::spawn(move || init.wait());
 }
 
 fn read_line(child: &mut Child) -> std::io::Result<String> {

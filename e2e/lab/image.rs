@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The target of programs that need nothing but a kernel.
-const STATIC: &str = "x86_64-unknown-linux-musl";
+pub const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// An image in a file.
 #[derive(Clone, Debug)]

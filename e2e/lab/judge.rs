@@ -12,7 +12,7 @@ use nix::{
 use std::{
     collections::BTreeMap,
     env,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::IpAddr,
     path::PathBuf,
     process::{Child, Stdio},
@@ -47,7 +47,8 @@ impl Cluster {
     pub fn watch<A: AsRef<str>>(&self, addresses: &[A]) -> Result<Watch> {
         let observer = observer()?;
         // It must not wait for a processor that the nodes keep busy.
-        let words = ["chrt", "--fifo", "10", &observer.to_string_lossy(), "--interface", "eth0"].map(str::to_owned);
+        let words =
+            ["chrt", "--fifo", "10", &observer.to_string_lossy(), "--interface", "eth0"].map(str::to_owned);
         let mut command = run::command(&words);
         command.args(addresses.iter().map(AsRef::as_ref));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -66,7 +67,11 @@ impl Cluster {
     ///
     /// # Errors
     /// When the work fails, or the observer.
-    pub fn watch_while<A: AsRef<str>>(&self, addresses: &[A], work: impl FnOnce() -> Result<()>) -> Result<Verdict> {
+    pub fn watch_while<A: AsRef<str>>(
+        &self,
+        addresses: &[A],
+        work: impl FnOnce() -> Result<()>,
+    ) -> Result<Verdict> {
         let watch = self.watch(addresses)?;
         work()?;
         watch.stop()
@@ -87,13 +92,22 @@ impl Watch {
     ///
     /// # Errors
     /// When the observer failed.
-    pub fn stop(self) -> Result<Verdict> {
+    pub fn stop(mut self) -> Result<Verdict> {
         let pid = Pid::from_raw(self.child.id().cast_signed());
         kill(pid, Signal::SIGINT).doing(|| "stop the observer".into())?;
-        let printed = run::happy("observer", &run::finish(self.child, "observer")?)?;
+        let mut printed = String::new();
+        let read = self.child.stdout.take().map_or(Ok(0), |mut out| out.read_to_string(&mut printed));
+        read.doing(|| "hear from the observer".into())?;
         let report = serde_json::from_str(&printed)
             .map_err(|source| Error::Json { what: "the observer's report".into(), source })?;
-        Ok(Verdict { report, nodes: self.nodes })
+        Ok(Verdict { report, nodes: std::mem::take(&mut self.nodes) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -120,7 +134,10 @@ impl Verdict {
 
     /// Whether two hosts ever answered for one address.
     pub fn ever_two(&self) -> bool {
-        self.report.addresses.values().any(|address| address.two_owner_us > 0 || address.two_answer_requests > 0)
+        self.report
+            .addresses
+            .values()
+            .any(|address| address.two_owner_us > 0 || address.two_answer_requests > 0)
     }
 
     /// The nodes that answered for an address, in order of takeover. A host that is no node is its hardware address.

@@ -3,6 +3,7 @@
 //! Everything begins with [`Cluster::start`]. A program that uses the lab calls [`enter`] before anything else.
 
 pub mod addresses;
+pub mod attach;
 pub mod certificates;
 mod cgroup;
 pub mod cluster;

@@ -49,7 +49,10 @@ pub fn spawn_in(pid: u32, command: Command) -> Result<Child> {
 ///
 /// # Errors
 /// When the process is gone, and the work's own.
-pub fn in_network<T: Send + 'static>(pid: u32, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub fn in_network<T: Send + 'static>(
+    pid: u32,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     in_thread(move || {
         setns(open(pid, "net")?, CloneFlags::CLONE_NEWNET)
             .doing(|| format!("enter the network namespace of process {pid}"))?;

@@ -185,6 +185,15 @@ impl Node {
         self.ctr(&["images", "label", &image.name, "io.cri-containerd.pinned=pinned"]).map(drop)
     }
 
+    /// Lets the node live on when this process ends.
+    ///
+    /// # Errors
+    /// When it is off.
+    pub(super) fn keep(&self) -> Result<()> {
+        [&self.kubelet, &self.proxy, &self.containerd].into_iter().for_each(Daemon::keep);
+        self.host.keep()
+    }
+
     /// Runs a program on the node, to its happy end, and gives what it printed.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::{
     error::{Error, Result},
+    image::STATIC,
     run::{command, run},
 };
 use std::path::Path;
@@ -10,10 +11,10 @@ use std::path::Path;
 const PACKAGES: [(&str, &str); 8] = [
     ("buildah", "/usr/bin/buildah"),
     ("containernetworking-plugins", "/usr/lib/cni/bridge"),
+    ("iputils-ping", "/usr/bin/ping"),
     ("iproute2", "/usr/sbin/ip"),
     ("musl-tools", "/usr/bin/musl-gcc"),
     ("nftables", "/usr/sbin/nft"),
-    ("procps", "/usr/bin/kill"),
     ("runc", "/usr/sbin/runc"),
     ("util-linux", "/usr/bin/chrt"),
 ];
@@ -32,14 +33,18 @@ pub fn check() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::other(format!("the lab needs more packages: apt-get install --no-install-recommends {}", missing.join(" "))))
+    Err(Error::other(format!(
+        "the lab needs more packages: apt-get install --no-install-recommends {}",
+        missing.join(" ")
+    )))
 }
 
-/// Installs what is missing, where we may.
+/// Installs what is missing, where we may: the compiler's target of static programs, and Debian packages.
 ///
 /// # Errors
-/// When apt fails; where we are not root, a sentence that names the missing packages.
+/// When rustup or apt fails; where we are not root, a sentence that names the missing packages.
 pub fn install() -> Result<()> {
+    run(command(&["rustup", "target", "add", STATIC]))?;
     let missing = missing();
     if missing.is_empty() {
         return Ok(());

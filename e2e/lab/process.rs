@@ -7,6 +7,10 @@ use nix::{
 };
 use std::{fs, path::Path, str::FromStr};
 
+/// `PF_EXITING` of the kernel's `sched.h`. The first process of a host may stay so for long: until everybody has
+/// taken the exit codes of their children in the host.
+const ENDING: u32 = 4;
+
 /// A process of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -17,14 +21,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// The running process with this id, if there is one.
+    /// The running process with this id, if there is one: neither a zombie, nor one that the kernel is ending.
     pub fn find(pid: u32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name may contain anything: fields are counted after its closing parenthesis.
         let mut fields = text.rsplit_once(") ")?.1.split(' ');
         let state = fields.next()?;
-        let start = fields.nth(18)?.parse().ok()?;
-        (state != "Z").then_some(Self { pid, start })
+        let flags: u32 = fields.nth(5)?.parse().ok()?;
+        let start = fields.nth(12)?.parse().ok()?;
+        (state != "Z" && flags & ENDING == 0).then_some(Self { pid, start })
     }
 
     /// This very process.
@@ -36,7 +41,7 @@ impl Process {
         Self::find(pid).ok_or(nix::errno::Errno::ESRCH).doing(|| format!("find process {pid} in /proc"))
     }
 
-    /// Whether it still runs (a zombie does not).
+    /// Whether it still runs.
     pub fn is_alive(self) -> bool {
         Self::find(self.pid) == Some(self)
     }

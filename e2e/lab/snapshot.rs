@@ -22,7 +22,11 @@ impl Cluster {
         write(dir, "events.txt", kubectl(&["get", "events", "-A", "--sort-by=.metadata.creationTimestamp"]))?;
         for node in self.nodes() {
             let name = node.name();
-            write(dir, &format!("{name}.network.txt"), node.output(&["sh", "-c", "ip -d addr; ip neigh; ip route"]))?;
+            write(
+                dir,
+                &format!("{name}.network.txt"),
+                node.output(&["sh", "-c", "ip -d addr; ip neigh; ip route"]),
+            )?;
             for previous in ["false", "true"] {
                 let log = self.agent_pod(name).and_then(|pod| {
                     kubectl(&["logs", "-n", NAMESPACE, &pod, &format!("--previous={previous}")])

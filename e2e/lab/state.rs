@@ -53,11 +53,12 @@ impl State {
         labs.filter(|dir| name(dir).starts_with(PREFIX)).map(Self::at).collect()
     }
 
-    /// The newest lab that runs.
-    pub fn running() -> Option<Self> {
+    /// The newest lab that runs, or the one that the process `owner` owns.
+    pub fn running(owner: Option<u32>) -> Option<Self> {
         let made = |lab: &Self| fs::metadata(lab.owner_file()).and_then(|file| file.modified()).ok();
-        let running = |lab: &Self| lab.owner().is_some_and(Process::is_alive);
-        Self::all().into_iter().filter(running).max_by_key(made)
+        let is_wanted = |pid: u32| owner.is_none_or(|owner| owner == pid);
+        let runs = |lab: &Self| lab.owner().is_some_and(|owner| owner.is_alive() && is_wanted(owner.pid));
+        Self::all().into_iter().filter(runs).max_by_key(made)
     }
 
     /// The process that this lab belongs to: when it ends, the lab does.
