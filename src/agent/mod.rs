@@ -21,6 +21,7 @@ mod run;
 mod schedule;
 mod senses;
 mod start;
+pub mod uninstall;
 mod wants;
 mod watches;
 
