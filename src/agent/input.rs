@@ -14,13 +14,8 @@ use crate::ownership::Event;
 pub enum Input {
     /// For the ownership machine.
     Own(Event),
-    /// The anchor of uninstalling.
-    Anchor {
-        /// Whether it exists.
-        exists: bool,
-        /// Whether somebody asked to delete it.
-        deleting: bool,
-    },
+    /// Everything is being uninstalled.
+    Uninstall,
     /// A `VirtualIP`, a `VirtualIPNode` or a Node changed.
     Objects,
     /// All those objects were listed once.

@@ -135,10 +135,8 @@ impl LeaseWatch {
 
     fn tell(&self, lease: &Lease) {
         let event = match codec::read(lease) {
-            Ok(None) => return,
-            Ok(Some(Seen::Anchor { deleting })) => {
-                return self.inputs.send(Input::Anchor { exists: true, deleting });
-            }
+            Ok(None | Some(Seen::Anchor { deleting: false })) => return,
+            Ok(Some(Seen::Anchor { deleting: true })) => return self.inputs.send(Input::Uninstall),
             Ok(Some(Seen::Node(node, lease))) => {
                 Event::Node { node, version: lease.version, lease: Some(lease) }
             }
@@ -156,8 +154,7 @@ impl LeaseWatch {
                 self.inputs.own(Event::Node { node: NodeName(node), version, lease: None });
             }
             Some(LeaseName::VirtualIp(key)) => self.inputs.own(Event::Title { key, version, title: None }),
-            Some(LeaseName::Uninstall) => self.inputs.send(Input::Anchor { exists: false, deleting: false }),
-            None => {}
+            Some(LeaseName::Uninstall) | None => {}
         }
     }
 }

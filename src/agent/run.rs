@@ -132,7 +132,7 @@ impl Agent {
                 self.listed = true;
                 self.plan_now();
             }
-            Input::Anchor { deleting, .. } => self.anchor(deleting),
+            Input::Uninstall => self.uninstall(),
             Input::Links(links) => self.links(links),
             Input::Gone { link, address } => self.order(Order::Gone { link, net: address }),
             Input::Compare => self.order(Order::Compare),
@@ -342,8 +342,8 @@ impl Agent {
         }
     }
 
-    fn anchor(&mut self, deleting: bool) {
-        if deleting && !self.uninstalling {
+    fn uninstall(&mut self) {
+        if !self.uninstalling {
             info!("everything is being uninstalled: all addresses are released");
             self.uninstalling = true;
             self.plan_now();

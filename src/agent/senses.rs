@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, error, warn};
 
 use super::input::{Input, Inputs};
+use super::uninstall::{self, Rights};
 use crate::network::{Change, Kernel, Link, Links, Listener, Mac, Monitor};
 
 /// Follows links and addresses, and listens on every interface that could carry an address.
@@ -94,7 +95,7 @@ async fn hear(mut listener: Listener, inputs: Inputs) {
 ///
 /// # Errors
 /// When the signals cannot be caught.
-pub fn catch_signals(inputs: Inputs) -> std::io::Result<()> {
+pub fn catch_signals(inputs: Inputs, rights: Rights) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
@@ -102,6 +103,11 @@ pub fn catch_signals(inputs: Inputs) -> std::io::Result<()> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+            }
+            // Whoever is told to end because everything is being deleted tidies up first.
+            if uninstall::under_way(&rights).await {
+                inputs.send(Input::Uninstall);
+                uninstall::see_through(&rights).await;
             }
             inputs.send(Input::Terminate);
         }

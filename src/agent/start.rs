@@ -20,6 +20,7 @@ use super::planner::Planner;
 use super::report::{Report, Sinks};
 use super::run::{Agent, Outside};
 use super::senses;
+use super::uninstall::{self, Rights};
 use super::watches::Objects;
 use crate::api::{VirtualIPNode, VirtualIPNodeSpec};
 use crate::network::{Announcer, HostLock, Kernel, KernelError, LockError, Monitor, WireError};
@@ -78,9 +79,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let kernel = Kernel::open()?;
     let links = kernel.links().await?;
     let (inputs, door) = Inputs::new();
-    senses::catch_signals(inputs.clone()).map_err(Error::Signals)?;
-
     let clients = Clients::new().await?;
+    let rights = Rights::new(clients.objects.clone(), &options.namespace);
+    senses::catch_signals(inputs.clone(), rights.clone()).map_err(Error::Signals)?;
     let restart = Arc::new(Notify::new());
     let objects = Objects::watch(&clients.objects, &inputs, &restart);
     let sinks = sinks(&options, &clients).await?;
@@ -108,6 +109,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     tokio::spawn(senses::follow_kernel(monitor, kernel.clone(), inputs.clone()));
     let leases = LeaseWatch::new(clients.leases.clone(), &options.namespace, inputs.clone(), restart.clone());
     tokio::spawn(leases.run());
+    tokio::spawn(async move { uninstall::protect(&rights).await });
     tokio::spawn(introduce(clients.objects.clone(), options.node.clone()));
     tokio::spawn(tell_when_listed(objects.clone(), inputs.clone()));
 

@@ -16,7 +16,10 @@
 //! a namespace deletes its pods before anything else; and deleting the five before the anchor, since the garbage
 //! collector disowns a dependent of which only some owners are being deleted, unless it is being deleted itself.
 
+mod farewell;
 mod object;
+
+pub use farewell::{protect, see_through, under_way};
 
 use std::time::Duration;
 
@@ -30,13 +33,16 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Error,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use self::object::Object;
-use crate::api::names::{FIELD_MANAGER, FINALIZER_UNINSTALL, UNINSTALL_LEASE};
+use crate::api::{
+    VirtualIP,
+    names::{FIELD_MANAGER, FINALIZER_HELD, FINALIZER_UNINSTALL, UNINSTALL_LEASE},
+};
 
 /// Between two looks at objects that somebody else is changing.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -62,6 +68,17 @@ pub enum UninstallError {
         /// Kind and name.
         object: String,
     },
+}
+
+impl UninstallError {
+    /// Whether the API server no longer knows us: another agent has let go.
+    #[must_use]
+    pub fn rights_are_gone(&self) -> bool {
+        match self {
+            Self::Api { source, .. } => is_code(source, &[401, 403]),
+            Self::Missing { .. } => true,
+        }
+    }
 }
 
 /// The objects that the agents' rights consist of.
@@ -116,6 +133,24 @@ impl Rights {
         Ok(self.objects[0].get().await?.is_none_or(|account| account.deletion_timestamp.is_some()))
     }
 
+    /// Whether no finalizer of ours is left on any `VirtualIP` or on its Lease: no address is up, and nothing is to be done.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn settled(&self) -> Result<bool, UninstallError> {
+        let leases = self.anchors().list_metadata(&ListParams::default()).await;
+        let leases = leases.map_err(|source| failed("list", "Leases", source))?;
+        let virtualips: Api<VirtualIP> = Api::all(self.client.clone());
+        let virtualips = match virtualips.list_metadata(&ListParams::default()).await {
+            // Their definition is gone, and they with it.
+            Err(error) if is_code(&error, &[404]) => Vec::new(),
+            result => result.map_err(|source| failed("list", "VirtualIPs", source))?.items,
+        };
+        let held = |meta: &ObjectMeta| meta.finalizers.iter().flatten().any(|f| f == FINALIZER_HELD);
+        Ok(!leases.iter().any(|lease| held(&lease.metadata))
+            && !virtualips.iter().any(|vip| held(&vip.metadata)))
+    }
+
     /// Tells all agents that this is an uninstall: they see the anchor being deleted.
     ///
     /// # Errors
@@ -129,19 +164,8 @@ impl Rights {
     /// agents at once, and no call to the API server succeeds afterwards.
     ///
     /// # Errors
-    /// When the API server refuses. That it no longer knows us means that another agent has finished.
+    /// When the API server refuses; see [`UninstallError::rights_are_gone`].
     pub async fn let_go(&self) -> Result<(), UninstallError> {
-        match self.try_let_go().await {
-            Err(UninstallError::Api { source, verb, object }) if is_code(&source, &[401, 403]) => {
-                tracing::info!(%source, "could not {verb} {object}: another agent has let go");
-                Ok(())
-            }
-            Err(UninstallError::Missing { .. }) => Ok(()),
-            result => result,
-        }
-    }
-
-    async fn try_let_go(&self) -> Result<(), UninstallError> {
         self.announce().await?;
         // A deletion in the background that comes later would undo ours in the foreground.
         if let Ok(result) = timeout(STRAGGLERS, self.until_all_deleted()).await {
