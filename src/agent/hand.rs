@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -87,6 +87,8 @@ pub struct Hand {
     metrics: Metrics,
     links: Links,
     up: BTreeMap<VipKey, BTreeMap<IpAddr, Place>>,
+    /// The addresses that are up, for whoever listens for claims of others.
+    answering: watch::Sender<BTreeSet<IpAddr>>,
     schedule: Schedule,
 }
 
@@ -100,6 +102,7 @@ impl Hand {
         inputs: Inputs,
         metrics: Metrics,
         links: Links,
+        answering: watch::Sender<BTreeSet<IpAddr>>,
     ) -> Self {
         Self {
             kernel,
@@ -109,6 +112,7 @@ impl Hand {
             metrics,
             links,
             up: BTreeMap::new(),
+            answering,
             schedule: Schedule::default(),
         }
     }
@@ -120,7 +124,10 @@ impl Hand {
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
-                    Some(order) => self.carry_out(order).await,
+                    Some(order) => {
+                        self.carry_out(order).await;
+                        self.publish();
+                    }
                     None => return,
                 },
                 () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
@@ -128,6 +135,17 @@ impl Hand {
                 }
             }
         }
+    }
+
+    fn publish(&self) {
+        let up: BTreeSet<IpAddr> = self.up.values().flat_map(BTreeMap::keys).copied().collect();
+        self.answering.send_if_modified(|known| {
+            let changed = *known != up;
+            if changed {
+                *known = up;
+            }
+            changed
+        });
     }
 
     async fn carry_out(&mut self, order: Order) {

@@ -78,8 +78,8 @@ impl Report {
         self.sinks.health.synced();
     }
 
-    /// The machine wants something done.
-    pub fn acts(&mut self, action: &Action) {
+    /// The machine wants something done. An epoch that ends while the agent is `leaving` is no lapse.
+    pub fn acts(&mut self, action: &Action, leaving: bool) {
         match action {
             Action::WriteTitle(write) => {
                 self.why.insert(write.key.clone(), write.why);
@@ -92,6 +92,7 @@ impl Report {
                 info!(epoch = epoch.number, "a new epoch begins");
                 self.sinks.health.begun();
             }
+            Action::Ended(epoch) if leaving => info!(epoch = epoch.number, "the epoch is closed"),
             Action::Ended(epoch) => {
                 warn!(epoch = epoch.number, "the epoch is over");
                 self.sinks.metrics.lapses.inc();

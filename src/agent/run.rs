@@ -23,10 +23,10 @@ use crate::network::{Kernel, Links, Mac};
 use crate::ownership::{Action, Event, Machine, NodeName};
 
 /// After SIGTERM: how long handovers may take before everything left is silenced.
-const HANDOVER: Duration = Duration::from_millis(1500);
+const HANDOVER: Duration = Duration::from_millis(1200);
 
 /// After that: how long closing the epoch may take.
-const CLOSING: Duration = Duration::from_millis(300);
+const CLOSING: Duration = Duration::from_millis(200);
 
 /// Plans are made at most this often, unless a node came or went.
 const PLAN_PAUSE: Duration = Duration::from_millis(5);
@@ -167,7 +167,7 @@ impl Agent {
     }
 
     fn act(&mut self, action: Action) {
-        self.outside.report.acts(&action);
+        self.outside.report.acts(&action, self.leaving.is_some());
         match self.outside.performer.start(action) {
             Some(Action::Set { key, addresses }) => {
                 let targets = self.targets(&key, &addresses);

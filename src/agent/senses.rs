@@ -1,9 +1,11 @@
 //! What the agent hears from its node: the kernel's changes, claims of other hosts, signals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use futures::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{debug, error, warn};
 
@@ -12,8 +14,15 @@ use super::uninstall::{self, Rights};
 use crate::network::{Change, Kernel, Link, Links, Listener, Mac, Monitor};
 
 /// Follows links and addresses, and listens on every interface that could carry an address.
-pub async fn follow_kernel(mut monitor: Monitor, kernel: Kernel, inputs: Inputs) {
-    let mut ears = Ears { inputs: inputs.clone(), open: BTreeMap::new() };
+///
+/// Only claims of addresses that are `answering` here are told: a segment is full of others.
+pub async fn follow_kernel(
+    mut monitor: Monitor,
+    kernel: Kernel,
+    inputs: Inputs,
+    answering: watch::Receiver<BTreeSet<IpAddr>>,
+) {
+    let mut ears = Ears { inputs: inputs.clone(), answering, open: BTreeMap::new() };
     if let Ok(links) = kernel.links().await {
         ears.listen(&links);
     }
@@ -49,6 +58,7 @@ async fn look(kernel: &Kernel, inputs: &Inputs, ears: &mut Ears) {
 /// One listener for each interface.
 struct Ears {
     inputs: Inputs,
+    answering: watch::Receiver<BTreeSet<IpAddr>>,
     open: BTreeMap<(u32, Mac), JoinHandle<()>>,
 }
 
@@ -71,7 +81,11 @@ impl Ears {
             if let std::collections::btree_map::Entry::Vacant(free) = self.open.entry(ear) {
                 match Listener::open(link, own.iter().copied()) {
                     Ok(listener) => {
-                        free.insert(tokio::spawn(hear(listener, self.inputs.clone())));
+                        free.insert(tokio::spawn(hear(
+                            listener,
+                            self.inputs.clone(),
+                            self.answering.clone(),
+                        )));
                     }
                     Err(error) => {
                         debug!(link = link.name, error = &error as &dyn std::error::Error, "cannot listen");
@@ -82,9 +96,10 @@ impl Ears {
     }
 }
 
-async fn hear(mut listener: Listener, inputs: Inputs) {
+async fn hear(mut listener: Listener, inputs: Inputs, answering: watch::Receiver<BTreeSet<IpAddr>>) {
     loop {
         match listener.claim().await {
+            Ok(claim) if !answering.borrow().contains(&claim.address) => {}
             Ok(claim) => inputs.send(Input::Claimed { address: claim.address, mac: claim.mac }),
             Err(error) => return debug!(error = &error as &dyn std::error::Error, "listening ended"),
         }

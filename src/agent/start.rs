@@ -1,11 +1,12 @@
 //! Builds an agent from its parts and runs it.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Api, PostParams};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::{info, warn};
 
 use super::deadline::Deadline;
@@ -97,6 +98,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
     let deadline = Deadline::default();
     let (orders, hand_door) = mpsc::unbounded_channel();
+    let (answering, claimable) = watch::channel(BTreeSet::new());
     let hand = Hand::new(
         kernel.clone(),
         Announcer::open()?,
@@ -104,9 +106,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
         inputs.clone(),
         sinks.metrics.clone(),
         links.clone(),
+        answering,
     );
     tokio::spawn(hand.run(hand_door));
-    tokio::spawn(senses::follow_kernel(monitor, kernel.clone(), inputs.clone()));
+    tokio::spawn(senses::follow_kernel(monitor, kernel.clone(), inputs.clone(), claimable));
     let leases = LeaseWatch::new(clients.leases.clone(), &options.namespace, inputs.clone(), restart.clone());
     tokio::spawn(leases.run());
     tokio::spawn(async move { uninstall::protect(&rights).await });
