@@ -9,6 +9,8 @@ use super::{
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
+/// How long killed processes may take to die.
+const DEATH: Duration = Duration::from_secs(10);
 /// How long the kubelet may take to bring an agent back.
 const AGENT_COMES: Duration = Duration::from_mins(1);
 
@@ -83,7 +85,11 @@ impl Node {
     /// # Errors
     /// When the node is off.
     pub fn kill_programs(&self) -> Result<()> {
-        self.host.signal_all(Signal::SIGKILL)
+        self.host.signal_all(Signal::SIGKILL)?;
+        let first = self.host.pid()?;
+        until(&format!("everything on {} is dead", self.name()), DEATH, || {
+            Ok(in_network_of(first).iter().all(|(process, _)| process.pid == first).then_some(()))
+        })
     }
 
     /// Takes the carrier from all interfaces of the data network.

@@ -129,7 +129,7 @@ impl Node {
         self.start_runtime()
     }
 
-    /// Pulls the plug: cables first, so that not even the kernel's last gasp is heard; then every process ends at once.
+    /// Pulls the plug: nobody on the node sees it coming, and nothing is heard of it any more.
     ///
     /// # Errors
     /// When a cable does not go.
@@ -137,14 +137,13 @@ impl Node {
         if !self.host.is_on() {
             return Ok(());
         }
-        for interface in self.data().iter() {
-            self.wire.unplug(&interface.port)?;
-        }
-        self.plane.switch.unplug(&self.management().port)?;
+        // Cut, not unplugged: an agent that saw its carrier go would hand over before it is killed.
+        self.cut_off()?;
         self.host.power_off();
-        for daemon in [&self.kubelet, &self.proxy, &self.containerd] {
-            daemon.kill();
-        }
+        // The kernel takes the cables away with the node, but in its own time.
+        let _ = self.ports().iter().try_for_each(|port| self.wire.unplug(port));
+        let _ = self.plane.switch.unplug(&self.management().port);
+        [&self.kubelet, &self.proxy, &self.containerd].into_iter().for_each(Daemon::kill);
         let group = self.state.cgroup(&self.name);
         until("the node's control groups are gone", Duration::from_secs(10), || {
             Ok(cgroup::remove(&group).then_some(()))
