@@ -118,6 +118,16 @@ impl Cluster {
         self.plane.kubectl(words)
     }
 
+    /// Runs kubectl as administrator with this standard input, to its end, happy or not.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn kubectl_fed(&self, words: &[&str], input: &str) -> Result<Output> {
+        let mut command = self.plane.kubectl_command();
+        command.args(words);
+        self.plane.host.feed_in_network(command, input)
+    }
+
     /// Runs kubectl as administrator, to its happy end, and gives what it printed.
     ///
     /// # Errors
@@ -143,9 +153,7 @@ impl Cluster {
     /// # Errors
     /// When kubectl cannot be started.
     pub fn apply_output(&self, yaml: &str) -> Result<Output> {
-        let mut command = self.plane.kubectl_command();
-        command.args(["apply", "-f", "-"]);
-        self.plane.host.feed_in_network(command, yaml)
+        self.kubectl_fed(&["apply", "-f", "-"], yaml)
     }
 
     /// `kubectl apply -f -`.

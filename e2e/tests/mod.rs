@@ -1,5 +1,6 @@
 //! The tests, a file per subject. A test is a function with a sentence for a name.
 
+mod admission;
 mod faults;
 
 use crate::runner::Case;
@@ -17,5 +18,5 @@ pub(crate) use tests;
 
 /// Every test, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [faults::all()].concat()
+    [admission::all(), faults::all()].concat()
 }
