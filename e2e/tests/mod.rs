@@ -2,6 +2,7 @@
 
 mod admission;
 mod faults;
+mod uninstall;
 
 use crate::runner::Case;
 
@@ -18,5 +19,5 @@ pub(crate) use tests;
 
 /// Every test, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [admission::all(), faults::all()].concat()
+    [admission::all(), faults::all(), uninstall::all()].concat()
 }
