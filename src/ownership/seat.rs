@@ -13,6 +13,10 @@ use super::timing::Timing;
 
 type Addresses = BTreeSet<IpAddr>;
 
+/// So many nodes after the owner renew briskly although they own nothing: a node that renews slowly must write once
+/// more before it may claim.
+const NEXT_IN_LINE: u32 = 2;
+
 /// What is known of the Lease.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Known {
@@ -264,9 +268,11 @@ impl Seat {
             Some(Want::Retire { steward }) => steward && self.title().is_some(),
             _ => false,
         };
+        let next_in_line = matches!(self.want, Some(Want::Hold { rank, .. }) if rank <= NEXT_IN_LINE);
         let offered = self.title().and_then(|title| title.content.offer.as_ref());
         self.held_by(cx.me, epoch)
             || !self.silent()
+            || next_in_line
             || (wanted && self.free(cx))
             || offered.is_some_and(|offer| offer.to.node == *cx.me)
     }

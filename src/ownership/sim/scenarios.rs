@@ -152,14 +152,14 @@ fn of_two_that_want_one_address_the_older_has_it_until_it_lets_go() {
 
 #[test]
 fn a_quiet_cluster_hardly_writes() {
-    let mut world = World::new(1, 3, timing());
+    let mut world = World::new(1, 5, timing());
     world.create(key(0), [address(1)]);
-    (0..3).for_each(|node| world.start(node));
+    (0..5).for_each(|node| world.start(node));
     world.run(60 * SECOND);
     let (writes, reads) = (world.api.writes, world.api.reads);
     world.run(160 * SECOND);
     let (writes, reads) = (world.api.writes - writes, world.api.reads - reads);
-    // The owner once a second, the two others once in ten.
-    assert!(writes <= 125, "{writes} writes in 100 s");
+    // The owner and the two next in line once a second, the others once in ten.
+    assert!(writes <= 325, "{writes} writes in 100 s");
     assert_eq!(reads, 0);
 }
