@@ -67,7 +67,7 @@ impl Host {
         }
         let mut command = Command::new("/proc/self/exe");
         command.arg(init::WORD).arg(&self.name).args(self.has_disk.then_some(&self.dir));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = namespaces::spawn_in_new(command)?;
         let said = read_line(&mut child).doing(|| format!("hear from {}", self.name))?;

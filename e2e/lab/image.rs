@@ -3,7 +3,8 @@
 use super::{
     error::{Doing, Result},
     node_config::PAUSE,
-    run::{command, run},
+    process::Process,
+    run::{command, run, run_openly},
 };
 use std::{
     env, fs,
@@ -71,11 +72,11 @@ impl Image {
 /// When cargo does.
 pub fn release_binary() -> Result<PathBuf> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    eprintln!("building the static release binary (about 3 minutes the first time) ...");
+    eprintln!("building the static release binary (about 4 minutes the first time) ...");
     let mut build =
         command(&[cargo.as_str(), "build", "--release", "--bin", "virtualip", "--target", STATIC]);
     build.current_dir(root());
-    run(build)?;
+    run_openly(build)?;
     Ok(target().join(STATIC).join("release/virtualip"))
 }
 
@@ -105,9 +106,17 @@ fn build(dir: &Path, recipe: &Path, name: &str) -> Result<Image> {
     Ok(Image { name: name.to_owned(), archive })
 }
 
-/// A directory for one image, emptied of what an earlier build left but kept for its tools.
+/// A directory for one image and this process. Those of dead processes go.
 fn scratch(name: &str) -> Result<PathBuf> {
-    let dir = target().join("e2e/images").join(format!("{name}-{}", std::process::id()));
+    let images = target().join("e2e/images");
+    for old in fs::read_dir(&images).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())) {
+        let maker = old.extension().and_then(|pid| pid.to_str()?.parse().ok());
+        if maker.and_then(Process::find).is_none() {
+            // Another process may be just as tidy.
+            let _ = fs::remove_dir_all(old);
+        }
+    }
+    let dir = images.join(format!("{name}.{}", std::process::id()));
     fs::create_dir_all(&dir).doing(|| format!("make {}", dir.display()))?;
     Ok(dir)
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use nix::sys::signal::{SigSet, Signal};
 use std::{
+    fs::File,
     io::{self, Read, Write},
     os::unix::process::CommandExt,
     path::Path,
@@ -30,8 +31,12 @@ impl Janitor {
     /// # Errors
     /// When it cannot be started.
     pub fn start(state: &State) -> Result<Self> {
+        let log = state.file("janitor.log");
+        let errors = File::create(&log).doing(|| format!("make {}", log.display()))?;
         let mut command = Command::new("/proc/self/exe");
-        command.arg(WORD).arg(state.dir()).stdin(Stdio::piped()).process_group(0);
+        // It may outlive us: whoever reads our output must not wait for it.
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors);
+        command.arg(WORD).arg(state.dir()).process_group(0);
         let child = command.spawn().doing(|| "start the lab's janitor".into())?;
         Ok(Self { child, kept: false })
     }
@@ -56,8 +61,8 @@ impl Janitor {
 impl Drop for Janitor {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        if !self.kept {
-            let _ = self.child.wait();
+        if !self.kept && !self.child.wait().is_ok_and(|status| status.success()) {
+            eprintln!("the lab left something behind; see janitor.log in its directory");
         }
     }
 }
@@ -75,5 +80,5 @@ pub fn main(dir: &Path) -> Result<()> {
         state.own(Process::this()?)?;
         end.wait().doing(|| "wait for SIGTERM".into())?;
     }
-    state.remove().inspect_err(|error| eprintln!("the lab left something behind: {}", chain(error)))
+    state.remove().inspect_err(|error| eprintln!("{}", chain(error)))
 }

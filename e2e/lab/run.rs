@@ -49,6 +49,19 @@ pub fn run(command: Command) -> Result<String> {
     happy(&spelled, &finish(child, &spelled)?)
 }
 
+/// Runs a program that takes its time to its happy end, and lets it tell the user how it gets on.
+///
+/// # Errors
+/// When it cannot be started or ends unhappily.
+pub fn run_openly(mut command: Command) -> Result<()> {
+    let spelled = spelled(&command);
+    let status = command.stdin(Stdio::null()).status().doing(|| format!("start `{spelled}`"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::Command { command: spelled, status, output: "see above".to_owned() })
+}
+
 /// The standard output of a program that ended happily.
 ///
 /// # Errors
