@@ -4,10 +4,12 @@
 
 pub mod addresses;
 pub mod attach;
+mod cables;
 pub mod certificates;
 mod cgroup;
 pub mod cluster;
 pub mod control_plane;
+mod control_plane_flags;
 pub mod daemon;
 pub mod deploy;
 pub mod error;
