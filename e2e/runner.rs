@@ -1,12 +1,13 @@
 //! Runs every test on one cluster, and makes that whole again after each.
 
-use crate::lab::{Cluster, Plan, error::chain, image::target};
+use crate::lab::{self, Cluster, Node, Plan, error::chain, image::target};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
     error::Error,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 /// How a test ends.
@@ -14,6 +15,11 @@ pub type Outcome = Result<(), Box<dyn Error>>;
 
 /// A test: its name, and what it does with the cluster.
 pub type Case = (&'static str, fn(&Cluster) -> Outcome);
+
+/// The label of nodes that tests use.
+pub const LABEL: &str = "example.org/edge";
+/// How `ip` prints the lifetime of an address that is not ours: all of ours end by themselves.
+const FOREVER: &str = "valid_lft forever";
 
 /// The cluster that all tests share. It is started by the first one: a list of tests needs none.
 type Shared = Arc<Mutex<Option<Cluster>>>;
@@ -41,11 +47,14 @@ fn one(shared: &Shared, name: &str, test: fn(&Cluster) -> Outcome) -> Result<(),
         None => start().map_err(|error| Failed::from(chain(&error)))?,
     };
     let cluster = shared.insert(cluster);
+    let start = Instant::now();
     let ended = catch_unwind(AssertUnwindSafe(|| test(cluster)));
     if !matches!(ended, Ok(Ok(()))) {
         snapshot(cluster, name);
     }
+    let (took, start) = (start.elapsed(), Instant::now());
     let cleaned = clean(cluster);
+    eprintln!("{name}: {took:.1?}, and {:.1?} to clean up", start.elapsed());
     match ended {
         Err(panic) => resume_unwind(panic),
         Ok(Err(error)) => Err(Failed::from(chain(error.as_ref()))),
@@ -55,7 +64,7 @@ fn one(shared: &Shared, name: &str, test: fn(&Cluster) -> Outcome) -> Result<(),
     }
 }
 
-fn start() -> crate::lab::Result<Cluster> {
+fn start() -> lab::Result<Cluster> {
     let cluster = Cluster::start(&Plan::default())?;
     cluster.deploy()?;
     Ok(cluster)
@@ -69,8 +78,34 @@ fn snapshot(cluster: &Cluster, name: &str) {
     }
 }
 
-/// Undoes every fault and removes every VirtualIP.
-fn clean(cluster: &Cluster) -> crate::lab::Result<()> {
+/// Makes the cluster as it was before the test: no fault, the agents at work, no `VirtualIP`, no address of ours.
+fn clean(cluster: &Cluster) -> lab::Result<()> {
     cluster.repair()?;
-    cluster.kubectl(&["delete", "virtualips", "--all", "--all-namespaces", "--timeout=60s"]).map(drop)
+    if !cluster.has_agents()? {
+        cluster.install()?;
+    }
+    // Waits until they are gone.
+    cluster.kubectl(&["delete", "virtualips", "--all", "--all-namespaces", "--timeout=60s"])?;
+    welcome(cluster)?;
+    cluster.nodes().iter().try_for_each(silent)
+}
+
+/// No node is on standby, and none has a label of a test.
+fn welcome(cluster: &Cluster) -> lab::Result<()> {
+    cluster.kubectl(&["label", "nodes", "--all", &format!("{LABEL}-")])?;
+    let standby = "jsonpath={.items[?(@.spec.standby==true)].metadata.name}";
+    for name in cluster.kubectl(&["get", "virtualipnodes", "-o", standby])?.split_whitespace() {
+        let back = r#"{"spec": {"standby": false}}"#;
+        cluster.kubectl(&["patch", "virtualipnode", name, "--type=merge", "--patch", back])?;
+    }
+    Ok(())
+}
+
+/// An address that is left would be found by the next test only, if at all.
+fn silent(node: &Node) -> lab::Result<()> {
+    let shown = node.exec(&["ip", "-o", "address"])?;
+    match shown.lines().find(|line| !line.contains(FOREVER)) {
+        Some(left) => Err(lab::Error::other(format!("without a VirtualIP {} still has {left}", node.name()))),
+        None => Ok(()),
+    }
 }

@@ -45,11 +45,11 @@ impl Node {
     /// When a cable cannot be changed.
     pub(super) fn restore_interfaces(&self) -> Result<()> {
         let mut data = self.data();
-        let is_in = |list: &[Interface], port: &str| list.iter().any(|interface| interface.port == port);
-        for extra in data.iter().filter(|other| !is_in(&self.planned, &other.port)) {
+        // A port may have got another interface since.
+        for extra in data.iter().filter(|other| !self.planned.contains(other)) {
             self.wire().unplug(&extra.port)?;
         }
-        for missing in self.planned.iter().filter(|wanted| !is_in(&data, &wanted.port)) {
+        for missing in self.planned.iter().filter(|wanted| !data.contains(wanted)) {
             self.wire().plug(&self.host, missing)?;
         }
         data.clone_from(&self.planned);

@@ -3,7 +3,7 @@
 use super::{
     addresses::{CLIENT, DATA, in_subnet},
     control_plane::ControlPlane,
-    error::{Error, Result},
+    error::{Doing, Error, Result},
     host::Host,
     image::Image,
     janitor::Janitor,
@@ -162,6 +162,20 @@ impl Cluster {
     /// When the API server refuses it, with its message.
     pub fn apply(&self, yaml: &str) -> Result<String> {
         run::happy("kubectl apply -f -", &self.apply_output(yaml)?)
+    }
+
+    /// Every request that the API server has answered so far, as its audit log tells.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn audit_log(&self) -> Result<Vec<serde_json::Value>> {
+        let path = self.plane.audit_log();
+        let text = std::fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
+        // What comes after the last line break is still being written.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let what = || "the API server's audit log".to_owned();
+        let read = |line| serde_json::from_str(line).map_err(|source| Error::Json { what: what(), source });
+        whole.lines().map(read).collect()
     }
 
     /// Waits until every node is Ready.

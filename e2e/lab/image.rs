@@ -9,6 +9,7 @@ use super::{
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The target of programs that need nothing but a kernel.
@@ -64,6 +65,20 @@ impl Image {
         fs::copy(&binary, &copy).doing(|| format!("copy {} to {}", binary.display(), copy.display()))?;
         build(&dir, &root().join("Dockerfile"), name)
     }
+}
+
+/// cargo in this project, as if no other cargo had started us: build scripts look at what it tells about our package, and
+/// would think that everything has changed.
+pub fn cargo(words: &[&str]) -> Command {
+    let mut cargo = command(&[env::var("CARGO").as_deref().unwrap_or("cargo")]);
+    cargo.args(words).current_dir(root());
+    for (name, _) in env::vars_os() {
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if told.iter().any(|told| name.to_string_lossy().starts_with(told)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Builds the static release binary and says where it is.

@@ -3,7 +3,7 @@
 use super::{
     cluster::Cluster,
     error::{Doing, Error, Result},
-    run,
+    image, run,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -11,7 +11,6 @@ use nix::{
 };
 use std::{
     collections::BTreeMap,
-    env,
     io::{BufRead, BufReader, Read},
     net::IpAddr,
     path::PathBuf,
@@ -152,9 +151,6 @@ impl Verdict {
 
 /// Builds the observer, where it is not up to date, and says where it is.
 fn observer() -> Result<PathBuf> {
-    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut build = run::command(&[cargo.as_str(), "build", "--quiet", "--example", "observer"]);
-    build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    run::run(build)?;
-    Ok(super::image::target().join("debug/examples/observer"))
+    run::run(image::cargo(&["build", "--quiet", "--example", "observer"]))?;
+    Ok(image::target().join("debug/examples/observer"))
 }

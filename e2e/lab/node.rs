@@ -18,7 +18,7 @@ use super::{
 };
 use ipnet::IpNet;
 use std::{
-    process::Output,
+    process::{Child, Command, Output},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -100,6 +100,11 @@ impl Node {
     /// The node's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the node is powered on.
+    pub fn is_on(&self) -> bool {
+        self.host.is_on()
     }
 
     /// Boots the node, if it is off, with everything that runs on it.
@@ -206,6 +211,14 @@ impl Node {
     /// When it cannot be started.
     pub fn output<S: AsRef<str>>(&self, words: &[S]) -> Result<Output> {
         self.host.output(words)
+    }
+
+    /// Starts a program on the node.
+    ///
+    /// # Errors
+    /// When the node is off or has no such program.
+    pub fn spawn(&self, command: Command) -> Result<Child> {
+        self.host.spawn(command)
     }
 
     /// The data network.

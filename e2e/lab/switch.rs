@@ -14,7 +14,7 @@ pub struct Switch {
 }
 
 /// What is at the end of a cable, in the host that it leads to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// Its name there.
     pub name: String,

@@ -1,8 +1,15 @@
 //! The tests, a file per subject. A test is a function with a sentence for a name.
 
 mod admission;
+mod conflicts;
 mod faults;
+mod lifecycle;
+mod monitor;
+mod placement;
+mod shipping;
+mod tokens;
 mod uninstall;
+mod vip;
 
 use crate::runner::Case;
 
@@ -17,7 +24,17 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
-/// Every test, in the order in which they run.
+/// Every test, in the order in which they run: the quick ones first, and last what ends the agents.
 pub fn all() -> Vec<Case> {
-    [admission::all(), faults::all(), uninstall::all()].concat()
+    [
+        shipping::all(),
+        admission::all(),
+        tokens::all(),
+        lifecycle::all(),
+        conflicts::all(),
+        placement::all(),
+        faults::all(),
+        uninstall::all(),
+    ]
+    .concat()
 }

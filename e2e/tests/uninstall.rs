@@ -1,51 +1,40 @@
-//! Uninstalling: agents, rights and objects are deleted at the same moment, and nothing is left.
+//! `kubectl delete -k manifests`: agents, rights and objects are deleted at the same moment, and nothing is left.
 
-use crate::{lab::Cluster, runner::Outcome};
+use super::vip::{Vip, holders, manifest};
+use crate::{
+    lab::{Cluster, deploy::manifests},
+    runner::Outcome,
+};
+use serde_json::json;
 
-super::tests![deleting_the_manifests_leaves_nothing_behind];
+super::tests![uninstalling_leaves_nothing_behind];
 
-const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
-const VIRTUALIPS: &str = r#"
-apiVersion: virtualip.dev/v1alpha1
-kind: VirtualIP
-metadata: {name: uninstall-1}
-spec: {addresses: [192.168.200.211, "2001:db8::211"]}
----
-apiVersion: virtualip.dev/v1alpha1
-kind: VirtualIP
-metadata: {name: uninstall-2}
-spec: {addresses: [192.168.200.212]}
-"#;
+/// How long kubectl may take, told to it.
+const LIMIT: &str = "--timeout=60s";
 
-fn deleting_the_manifests_leaves_nothing_behind(lab: &Cluster) -> Outcome {
-    lab.apply(VIRTUALIPS)?;
-    lab.kubectl(&["wait", "vip", "--all", "--for=condition=Ready", "--timeout=60s"])?;
-    let deleted = lab.kubectl(&["delete", "-k", MANIFESTS, "--timeout=60s"]);
-    let left = deleted.as_ref().map(|_| left(lab));
-    // The next test finds what it expects, and what was uninstalled can be installed again.
-    lab.install()?;
-    let left = left.map_err(ToString::to_string)??;
-    assert!(left.is_empty(), "left behind: {left:?}");
-    Ok(())
-}
-
-/// What should not be there any more.
-fn left(lab: &Cluster) -> Result<Vec<String>, Box<dyn std::error::Error>> {
-    let mut left = Vec::new();
-    let kinds = "namespaces,crds,clusterroles,clusterrolebindings,validatingadmissionpolicies,\
-                 validatingadmissionpolicybindings,leases";
-    let objects = lab.kubectl(&["get", kinds, "--all-namespaces", "--no-headers", "-o", "name"])?;
-    left.extend(
-        objects.lines().filter(|name| name.contains("virtualip") || name.contains("/vip.")).map(String::from),
-    );
-    for node in lab.nodes() {
-        let addresses = node.exec(&["ip", "-oneline", "address"])?;
-        left.extend(
-            addresses
-                .lines()
-                .filter(|line| line.contains("::211") || line.contains("200.21"))
-                .map(String::from),
-        );
+fn uninstalling_leaves_nothing_behind(lab: &Cluster) -> Outcome {
+    let addresses = ["192.168.200.240", "2001:db8::240", "192.168.200.241", "192.168.200.242"];
+    for (name, addresses) in [("a", &addresses[..2]), ("b", &addresses[2..3]), ("c", &addresses[3..])] {
+        Vip::ready(lab, name, addresses)?;
     }
-    Ok(left)
+    // One that nobody can have must not be in the way either.
+    lab.apply(&manifest("d", &json!({"addresses": ["203.0.113.1"]})).to_string())?;
+    let verdict =
+        lab.watch_while(&addresses, || lab.kubectl(&["delete", "-k", &manifests(), LIMIT]).map(drop))?;
+    assert!(!verdict.ever_two());
+    for address in addresses {
+        assert!(holders(lab, address)?.is_empty(), "{address}");
+    }
+    let kinds = ["customresourcedefinitions", "namespaces", "clusterroles", "clusterrolebindings"];
+    let policies = ["validatingadmissionpolicies", "validatingadmissionpolicybindings"];
+    for kind in kinds.iter().chain(&policies) {
+        let left = lab.kubectl(&["get", kind, "-o", "name"])?;
+        assert!(!left.contains("virtualip"), "{left}");
+    }
+    let leases = lab.kubectl(&["get", "leases", "--all-namespaces", "-o", "name"])?;
+    assert!(!leases.contains("/vip.") && !leases.contains("/node."), "{leases}");
+    for node in lab.nodes() {
+        assert!(node.agent().is_err(), "an agent is left on {}", node.name());
+    }
+    Ok(())
 }
