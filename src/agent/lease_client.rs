@@ -47,16 +47,15 @@ pub type At<T> = (Version, Option<T>);
 #[derive(Clone)]
 pub struct LeaseClient {
     api: Api<Lease>,
-    limit: Duration,
-    /// What vip Leases state as duration: that of a node which owns.
+    /// What vip Leases state as duration, that of a node which owns; and the limit of a call.
     duration: Duration,
 }
 
 impl LeaseClient {
-    /// A client whose calls give up after `limit`.
+    /// A client for Leases of this duration, after which its calls give up: no answer can give a right then.
     #[must_use]
-    pub fn new(client: kube::Client, namespace: &str, limit: Duration, duration: Duration) -> Self {
-        Self { api: Api::namespaced(client, namespace), limit, duration }
+    pub fn new(client: kube::Client, namespace: &str, duration: Duration) -> Self {
+        Self { api: Api::namespaced(client, namespace), duration }
     }
 
     /// Writes a node Lease by compare-and-swap. The error, if there is one, belongs in the log.
@@ -175,13 +174,13 @@ impl LeaseClient {
         lease: &str,
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, LeaseError> {
-        match tokio::time::timeout(self.limit, call).await {
+        match tokio::time::timeout(self.duration, call).await {
             Ok(answer) => answer.map_err(|source| LeaseError::Api {
                 verb,
                 lease: lease.to_owned(),
                 source: Box::new(source),
             }),
-            Err(_) => Err(LeaseError::Timeout { verb, lease: lease.to_owned(), limit: self.limit }),
+            Err(_) => Err(LeaseError::Timeout { verb, lease: lease.to_owned(), limit: self.duration }),
         }
     }
 }

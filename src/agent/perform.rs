@@ -1,7 +1,9 @@
 //! Performs what the ownership machine wants of the API server: one task a request, each answer an event.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
@@ -23,6 +25,8 @@ pub struct Performer {
     /// Everything about vip Leases.
     titles: LeaseClient,
     turns: Arc<Semaphore>,
+    /// How long an answer is waited for before its outcome counts as unknown.
+    soon: Duration,
     inputs: Inputs,
     metrics: Metrics,
 }
@@ -30,8 +34,14 @@ pub struct Performer {
 impl Performer {
     /// A performer; the two clients must have connections of their own.
     #[must_use]
-    pub fn new(life: LeaseClient, titles: LeaseClient, inputs: Inputs, metrics: Metrics) -> Self {
-        Self { life, titles, turns: Arc::new(Semaphore::new(TITLES_AT_ONCE)), inputs, metrics }
+    pub fn new(
+        life: LeaseClient,
+        titles: LeaseClient,
+        soon: Duration,
+        inputs: Inputs,
+        metrics: Metrics,
+    ) -> Self {
+        Self { life, titles, turns: Arc::new(Semaphore::new(TITLES_AT_ONCE)), soon, inputs, metrics }
     }
 
     /// Starts what `action` asks of the API server; gives back what it asks of somebody else.
@@ -55,25 +65,29 @@ impl Performer {
 
     fn write_node(&self, write: NodeWrite) {
         let (client, inputs, metrics) = (self.life.clone(), self.inputs.clone(), self.metrics.clone());
+        let soon = self.soon;
         tokio::spawn(async move {
-            let begin = Instant::now();
-            let (answer, error) = client.write_node(&write).await;
-            metrics.wrote(ApiWrite::NodeLease, outcome(&answer), begin.elapsed());
-            note_write(&answer, error);
-            inputs.own(Event::NodeAnswer { node: write.node, nonce: write.nonce, answer });
+            let (node, nonce) = (write.node.clone(), write.nonce);
+            let tell = |answer| inputs.own(Event::NodeAnswer { node: node.clone(), nonce, answer });
+            let mut call = pin!(timed(client.write_node(&write), ApiWrite::NodeLease, &metrics));
+            if answer_soon(soon, &mut call, tell).await.is_none() {
+                tell(call.await);
+            }
         });
     }
 
     fn write_title(&self, write: TitleWrite) {
         let (client, inputs, turns) = (self.titles.clone(), self.inputs.clone(), self.turns.clone());
-        let metrics = self.metrics.clone();
+        let (soon, metrics) = (self.soon, self.metrics.clone());
         tokio::spawn(async move {
-            let Ok(_turn) = turns.acquire().await else { return };
-            let begin = Instant::now();
-            let (answer, error) = client.write_title(&write).await;
-            metrics.wrote(ApiWrite::VipLease, outcome(&answer), begin.elapsed());
-            note_write(&answer, error);
-            inputs.own(Event::TitleAnswer { key: write.key, nonce: write.nonce, answer });
+            let Ok(turn) = turns.acquire().await else { return };
+            let (key, nonce) = (write.key.clone(), write.nonce);
+            let tell = |answer| inputs.own(Event::TitleAnswer { key: key.clone(), nonce, answer });
+            let mut call = pin!(timed(client.write_title(&write), ApiWrite::VipLease, &metrics));
+            if answer_soon(soon, &mut call, tell).await.is_none() {
+                drop(turn);
+                tell(call.await);
+            }
         });
     }
 
@@ -102,12 +116,38 @@ fn note<T>(outcome: Result<T, LeaseError>) -> Option<T> {
     outcome.inspect_err(|error| warn!(error = error as &dyn std::error::Error, "a read failed")).ok()
 }
 
-fn note_write<T>(answer: &Answer<T>, error: Option<LeaseError>) {
-    match (answer, error) {
+/// Tells the answer if it comes soon. If not, the outcome is unknown for now, which is told as well; the call goes
+/// on, since an answer that comes late still counts: a right is counted from before the request, however slow the API
+/// server is.
+async fn answer_soon<T>(
+    soon: Duration,
+    call: impl Future<Output = Answer<T>>,
+    tell: impl Fn(Answer<T>),
+) -> Option<()> {
+    if let Ok(answer) = tokio::time::timeout(soon, call).await {
+        tell(answer);
+        return Some(());
+    }
+    warn!("a write has no answer after {soon:?}; it is waited for");
+    tell(Answer::Unknown);
+    None
+}
+
+/// A write, with what is to be said about it in metrics and logs.
+async fn timed<T>(
+    call: impl Future<Output = (Answer<T>, Option<LeaseError>)>,
+    kind: ApiWrite,
+    metrics: &Metrics,
+) -> Answer<T> {
+    let begin = Instant::now();
+    let (answer, error) = call.await;
+    metrics.wrote(kind, outcome(&answer), begin.elapsed());
+    match (&answer, error) {
         (_, Some(error)) => warn!(error = &error as &dyn std::error::Error, "a write has an unknown outcome"),
         (Answer::Conflict, None) => debug!("a write met another version"),
         _ => {}
     }
+    answer
 }
 
 fn outcome<T>(answer: &Answer<T>) -> Outcome {

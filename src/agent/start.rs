@@ -86,12 +86,12 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let restart = Arc::new(Notify::new());
     let objects = Objects::watch(&clients.objects, &inputs, &restart);
     let sinks = sinks(&options, &clients).await?;
-    let limit = timing.call_timeout();
     let lease_client =
-        |client: &kube::Client| LeaseClient::new(client.clone(), &options.namespace, limit, timing.duration);
+        |client: &kube::Client| LeaseClient::new(client.clone(), &options.namespace, timing.duration);
     let performer = Performer::new(
         lease_client(&clients.life),
         lease_client(&clients.titles),
+        timing.call_timeout(),
         inputs.clone(),
         sinks.metrics.clone(),
     );
