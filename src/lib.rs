@@ -1,12 +1,13 @@
 //! A Kubernetes controller that gives a cluster on bare metal its floating addresses: exactly one node
 //! answers for a `VirtualIP`, and never two at once.
 //!
-//! Data goes one way: `api` ► `placement` ► `ownership` ► `network`; only `agent` knows them all.
+//! Data goes one way: `api` ► `placement` ► `ownership` ► `network`; only `agent` knows them all. `ocf` uses `network` alone.
 
 pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod network;
 pub mod observe;
+pub mod ocf;
 pub mod ownership;
 pub mod placement;

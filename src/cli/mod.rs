@@ -4,6 +4,7 @@ pub mod agent;
 pub mod completion;
 pub mod crd;
 mod duration;
+pub mod ocf;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ enum Command {
     Agent(agent::Args),
     /// Print the custom resource definitions
     Crd(crd::Args),
+    Ocf(ocf::Args),
     Completion(completion::Args),
 }
 
@@ -45,6 +47,8 @@ pub fn run() -> ExitCode {
             Ok(options) => agent::run(&args, options).map_err(Into::into),
             Err(error) => return fail(&error, USAGE),
         },
+        // Its exit codes are not ours to choose.
+        Command::Ocf(args) => return ocf::run(&args),
         Command::Crd(args) => crd::run(&args).map_err(Into::into),
         Command::Completion(args) => completion::run(&args).map_err(Into::into),
     };
@@ -75,7 +79,7 @@ mod tests {
     #[test]
     fn the_help_names_every_subcommand_and_the_exit_codes() {
         let help = Cli::command().render_long_help().to_string();
-        for word in ["agent", "crd", "completion", "Exit codes"] {
+        for word in ["agent", "crd", "ocf", "completion", "Exit codes"] {
             assert!(help.contains(word), "{word} in {help}");
         }
     }

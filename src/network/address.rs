@@ -11,7 +11,7 @@ use rtnetlink::{
 };
 
 use super::{
-    Added, AddressError, Kernel, KernelError, Marked, Removed,
+    Added, AddressError, Kernel, KernelError, Marked, Removed, Setup,
     message::Configured,
     request::{bare, configuration},
 };
@@ -43,8 +43,17 @@ impl Kernel {
     /// [`AddressError::Foreign`] when the node has it from somebody else, with any prefix length, on this interface
     /// or on another that answers for it; nothing is changed then.
     pub async fn add(&self, link: u32, address: IpNet, lifetime: u32) -> Result<Added, AddressError> {
+        self.add_as(link, address, &Setup::leased(lifetime)).await
+    }
+
+    /// As [`Kernel::add`], configured as `setup` says. Of an address that is there with our mark only the lifetimes
+    /// change.
+    ///
+    /// # Errors
+    /// As [`Kernel::add`].
+    pub async fn add_as(&self, link: u32, address: IpNet, setup: &Setup) -> Result<Added, AddressError> {
         let look = self.look(&[(link, address)]).await?;
-        self.add_after(&look, link, address, lifetime).await
+        self.add_after(&look, link, address, setup).await
     }
 
     /// As [`Kernel::add`], for many at the price of one look at what is there; outcomes in the order of `wanted`.
@@ -57,7 +66,8 @@ impl Kernel {
         lifetime: u32,
     ) -> Result<Vec<Result<Added, AddressError>>, KernelError> {
         let look = self.look(wanted).await?;
-        Ok(join_all(wanted.iter().map(|(link, address)| self.add_after(&look, *link, *address, lifetime)))
+        let setup = Setup::leased(lifetime);
+        Ok(join_all(wanted.iter().map(|(link, address)| self.add_after(&look, *link, *address, &setup)))
             .await)
     }
 
@@ -123,7 +133,7 @@ impl Kernel {
         look: &Look,
         link: u32,
         address: IpNet,
-        lifetime: u32,
+        setup: &Setup,
     ) -> Result<Added, AddressError> {
         let name = look.names.get(&link).ok_or(AddressError::NoLink { address, link })?;
         for there in look.present.iter().filter(|there| there.address.addr() == address.addr()) {
@@ -136,13 +146,13 @@ impl Kernel {
             }
         }
         if look.exactly(link, address).is_some() {
-            self.replace(name, link, address, lifetime).await?;
+            self.replace(name, link, address, setup).await?;
             return Ok(Added::Renewed);
         }
-        let message = configuration(name, link, address, lifetime);
+        let message = configuration(name, self.mark, link, address, setup);
         match self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).await {
             Ok(()) => Ok(Added::New),
-            Err(error) if is(&error, Errno::EEXIST) => self.settle(name, link, address, lifetime).await,
+            Err(error) if is(&error, Errno::EEXIST) => self.settle(name, link, address, setup).await,
             Err(error) if is(&error, Errno::ENODEV) => Err(AddressError::NoLink { address, link }),
             // EPERM would be a missing capability.
             Err(error) if is(&error, Errno::EACCES) && address.addr().is_ipv6() => {
@@ -158,12 +168,12 @@ impl Kernel {
         name: &str,
         link: u32,
         address: IpNet,
-        lifetime: u32,
+        setup: &Setup,
     ) -> Result<Added, AddressError> {
         let present = self.addresses(Some(link)).await?;
         match present.iter().find(|there| there.address.addr() == address.addr()) {
             Some(there) if there.marked && there.address == address => {
-                self.replace(name, link, address, lifetime).await?;
+                self.replace(name, link, address, setup).await?;
                 Ok(Added::Renewed)
             }
             Some(there) if !there.marked => Err(self.foreign(there).await),
@@ -183,7 +193,7 @@ impl Kernel {
     ) -> Result<(), AddressError> {
         let name = look.names.get(&link).ok_or(AddressError::NoLink { address, link })?;
         match look.exactly(link, address) {
-            Some(there) if there.marked => self.replace(name, link, address, lifetime).await,
+            Some(there) if there.marked => self.replace(name, link, address, &Setup::leased(lifetime)).await,
             Some(there) => Err(self.foreign(there).await),
             None => Err(AddressError::Missing { address, link }),
         }
@@ -209,9 +219,9 @@ impl Kernel {
         name: &str,
         link: u32,
         address: IpNet,
-        lifetime: u32,
+        setup: &Setup,
     ) -> Result<(), AddressError> {
-        let message = RouteNetlinkMessage::NewAddress(configuration(name, link, address, lifetime));
+        let message = RouteNetlinkMessage::NewAddress(configuration(name, self.mark, link, address, setup));
         let replaced = self.change(message, NLM_F_REPLACE).await;
         replaced.map_err(|source| AddressError::Refused { verb: "renew", address, link, source })
     }

@@ -14,7 +14,7 @@ use rtnetlink::{
     },
 };
 
-use super::{Link, Links, Marked, mark::Mark, message, message::Configured};
+use super::{Link, Links, Marked, mark::Mark, message, message::Configured, request};
 
 /// Lists are asked for again so often when the kernel says that they changed in between.
 const DUMP_TRIES: usize = 32;
@@ -40,6 +40,17 @@ pub enum KernelError {
     List {
         /// What was asked for.
         what: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// An interface did not go up, or down.
+    #[error("cannot set the interface with index {link} {state}")]
+    Switch {
+        /// "up" or "down".
+        state: &'static str,
+        /// The interface's index.
+        link: u32,
         /// What the kernel said.
         #[source]
         source: io::Error,
@@ -90,6 +101,35 @@ impl Kernel {
     pub async fn marked(&self) -> Result<Vec<Marked>, KernelError> {
         let addresses = self.addresses(None).await?;
         Ok(addresses.iter().filter(|address| address.marked).map(Configured::marked).collect())
+    }
+
+    /// Whether this kernel keeps our mark on every address (since 5.18). Where it does not, only IPv4 addresses whose
+    /// label ends with [`super::LABEL_SUFFIX`] are known again.
+    #[must_use]
+    pub fn marks_any_label(&self) -> bool {
+        self.mark == Mark::Protocol
+    }
+
+    /// Sets an interface up; its carrier may come later.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or there is no such interface.
+    pub async fn bring_up(&self, link: u32) -> Result<(), KernelError> {
+        self.switch(link, true).await
+    }
+
+    /// Sets an interface down again.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or there is no such interface.
+    pub async fn bring_down(&self, link: u32) -> Result<(), KernelError> {
+        self.switch(link, false).await
+    }
+
+    async fn switch(&self, link: u32, up: bool) -> Result<(), KernelError> {
+        let state = if up { "up" } else { "down" };
+        let switched = self.change(RouteNetlinkMessage::SetLink(request::flags(link, up)), 0).await;
+        switched.map_err(|source| KernelError::Switch { state, link, source })
     }
 
     /// All addresses, or those of one interface: none if it has gone.

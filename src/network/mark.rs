@@ -5,6 +5,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressProtocol};
 
+use super::Label;
+
 /// The `IFA_PROTO` of our addresses ("v"): who configured them. `ip` prints it since iproute2 6.3 as `proto 0x76`.
 /// Kernels keep it since 5.18 (`ip-address(8)`, `include/uapi/linux/if_addr.h`).
 pub const PROTOCOL: u8 = 0x76;
@@ -54,14 +56,24 @@ impl Mark {
             _ => false,
         })
     }
-}
 
-/// The attributes that make an address of the interface `name` ours.
-pub(super) fn attributes(name: &str, address: IpNet) -> impl Iterator<Item = AddressAttribute> {
-    let label = format!("{name}{LABEL_SUFFIX}");
-    let fits = matches!(address, IpNet::V4(_)) && label.len() <= LABEL_MAX;
-    let protocol = AddressAttribute::Protocol(AddressProtocol::from(PROTOCOL));
-    std::iter::once(protocol).chain(fits.then_some(AddressAttribute::Label(label)))
+    /// The attributes that make an address of the interface `name` ours.
+    pub(super) fn attributes(
+        self,
+        name: &str,
+        address: IpNet,
+        label: &Label,
+    ) -> impl Iterator<Item = AddressAttribute> + use<> {
+        let protocol = AddressAttribute::Protocol(AddressProtocol::from(PROTOCOL));
+        let label = match label {
+            _ if address.addr().is_ipv6() => None,
+            Label::Named(label) => Some(label.clone()),
+            Label::Plain if self == Self::Protocol => None,
+            Label::Plain | Label::Suffixed => Some(format!("{name}{LABEL_SUFFIX}")),
+        };
+        let fits = label.filter(|label| label.len() <= LABEL_MAX);
+        std::iter::once(protocol).chain(fits.map(AddressAttribute::Label))
+    }
 }
 
 #[cfg(test)]
@@ -81,11 +93,23 @@ mod tests {
     #[test]
     fn label_only_where_it_fits_and_only_for_ipv4() {
         let v4: IpNet = "192.0.2.1/32".parse().unwrap();
-        let has_label =
-            |name: &str, net| attributes(name, net).any(|a| matches!(a, AddressAttribute::Label(_)));
+        let has_label = |name: &str, net| {
+            Mark::Protocol
+                .attributes(name, net, &Label::Suffixed)
+                .any(|a| matches!(a, AddressAttribute::Label(_)))
+        };
         assert!(has_label("enp0s31f6ab", v4));
         assert!(!has_label("enp0s31f6abc", v4));
         assert!(!has_label("eth0", "2001:db8::1/128".parse().unwrap()));
+    }
+
+    #[test]
+    fn kernels_that_keep_only_labels_get_one_also_when_none_is_wanted() {
+        let label = |mark: Mark| {
+            let found = mark.attributes("eth0", "192.0.2.1/32".parse().unwrap(), &Label::Plain);
+            found.filter(|a| matches!(a, AddressAttribute::Label(_))).count()
+        };
+        assert_eq!((label(Mark::Protocol), label(Mark::Label)), (0, 1));
     }
 
     #[test]

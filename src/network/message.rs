@@ -14,7 +14,7 @@ use rtnetlink::packet_route::{
 use super::{Link, Mac, Marked, mark::Mark};
 
 /// `valid_lft` of an address that never expires (`INFINITY_LIFE_TIME`).
-const FOREVER: u32 = u32::MAX;
+pub(super) const FOREVER: u32 = u32::MAX;
 
 /// One address of an interface, ours or not.
 #[derive(Debug, Clone, PartialEq, Eq)]

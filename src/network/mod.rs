@@ -22,6 +22,7 @@ mod outcome;
 mod packet_socket;
 mod probe;
 mod request;
+mod setup;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -39,3 +40,4 @@ pub use monitor::{Change, Monitor};
 pub use outcome::{Added, AddressError, Removed};
 pub use packet_socket::WireError;
 pub use probe::probe;
+pub use setup::{Broadcast, Label, Setup};

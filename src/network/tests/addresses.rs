@@ -6,7 +6,7 @@ use futures::StreamExt;
 use ipnet::IpNet;
 
 use crate::network::{
-    Added, AddressError, Change, Kernel, Monitor, Removed,
+    Added, AddressError, Broadcast, Change, Kernel, Label, Monitor, Removed, Setup,
     testing::{address_in_ip, cable, in_namespace, ip, sysctl},
 };
 
@@ -57,6 +57,68 @@ fn an_address_with_a_prefix_brings_its_route() {
         kernel.add(near, net("192.0.2.5/24"), 60).await.unwrap();
         assert!(ip("route show").contains("192.0.2.0/24 dev near"));
         assert_eq!(address_in_ip("near", "192.0.2.5/24").unwrap()["broadcast"], "192.0.2.255");
+    });
+}
+
+#[test]
+fn a_permanent_address_is_configured_as_said() {
+    in_namespace(async || {
+        let (kernel, near) = opened().await;
+        let setup = Setup {
+            label: Label::Named("near:web".to_owned()),
+            broadcast: Broadcast::Is("192.0.2.127".parse().unwrap()),
+            prefix_route: false,
+            ..Setup::permanent()
+        };
+        kernel.add_as(near, net("192.0.2.5/24"), &setup).await.unwrap();
+        let seen = address_in_ip("near", "192.0.2.5/24").unwrap();
+        assert_eq!((&seen["label"], &seen["broadcast"]), (&"near:web".into(), &"192.0.2.127".into()));
+        assert_eq!(seen["valid_life_time"], u32::MAX);
+        assert_eq!(ip("route show"), "");
+        assert_eq!(kernel.marked().await.unwrap()[0].valid_for, None);
+
+        let plain = Setup { label: Label::Plain, broadcast: Broadcast::Zeros, ..Setup::permanent() };
+        kernel.add_as(near, net("192.0.2.6/24"), &plain).await.unwrap();
+        let seen = address_in_ip("near", "192.0.2.6/24").unwrap();
+        assert_eq!((&seen["label"], &seen["broadcast"]), (&"near".into(), &"192.0.2.0".into()));
+    });
+}
+
+#[test]
+fn a_permanent_ipv6_address_is_a_source_only_if_it_may() {
+    in_namespace(async || {
+        let (kernel, near) = opened().await;
+        kernel.add_as(near, net("2001:db8::5/64"), &Setup::permanent()).await.unwrap();
+        let may = Setup { preferred: None, ..Setup::permanent() };
+        kernel.add_as(near, net("2001:db8::6/64"), &may).await.unwrap();
+        let preferred =
+            |address| address_in_ip("near", address).unwrap()["preferred_life_time"].as_u64().unwrap();
+        assert_eq!(preferred("2001:db8::5/64"), 0);
+        assert_eq!(preferred("2001:db8::6/64"), u64::from(u32::MAX));
+    });
+}
+
+#[test]
+fn a_loopback_address_stays_within_the_host() {
+    in_namespace(async || {
+        let kernel = Kernel::open().unwrap();
+        let lo = kernel.links().await.unwrap().by_name("lo").unwrap().index;
+        kernel.add_as(lo, net("127.0.0.3/8"), &Setup::permanent()).await.unwrap();
+        assert_eq!(address_in_ip("lo", "127.0.0.3/8").unwrap()["scope"], "host");
+        assert_eq!(kernel.remove(lo, net("127.0.0.3/8")).await.unwrap(), Removed::Now);
+    });
+}
+
+#[test]
+fn an_interface_is_set_up_and_down() {
+    in_namespace(async || {
+        let (kernel, near) = opened().await;
+        kernel.bring_down(near).await.unwrap();
+        assert!(!kernel.links().await.unwrap().by_name("near").unwrap().up);
+        kernel.bring_up(near).await.unwrap();
+        assert!(kernel.links().await.unwrap().by_name("near").unwrap().up);
+        let refused = kernel.bring_up(9999).await.unwrap_err();
+        assert_eq!(refused.to_string(), "cannot set the interface with index 9999 up");
     });
 }
 

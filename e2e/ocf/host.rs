@@ -1,0 +1,83 @@
+//! A host: a network namespace, and the thread that lives in it. Both vanish together, also when the test fails.
+
+use std::{
+    process::{Command, Output},
+    sync::mpsc::{Sender, channel},
+    thread::{self, JoinHandle},
+};
+
+use nix::{
+    sched::{CloneFlags, unshare},
+    unistd::{Pid, gettid},
+};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// One host.
+pub struct Host {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    id: Pid,
+}
+
+impl Host {
+    /// A host with nothing but a loopback interface that is up.
+    pub fn new() -> Result<Self, String> {
+        let (jobs, todo) = channel::<Job>();
+        let (ready, id) = channel();
+        let thread = thread::spawn(move || {
+            let entered = unshare(CloneFlags::CLONE_NEWNET).map(|()| gettid());
+            let _ = ready.send(entered);
+            for job in todo {
+                job();
+            }
+        });
+        let id = id.recv().map_err(|error| error.to_string())?;
+        let id =
+            id.map_err(|error| format!("cannot make a network namespace ({error}): run this as root"))?;
+        let host = Self { jobs: Some(jobs), thread: Some(thread), id };
+        host.ip("link set lo up")?;
+        Ok(host)
+    }
+
+    /// What `ip link add ... netns` takes.
+    pub const fn id(&self) -> Pid {
+        self.id
+    }
+
+    /// Runs a program there.
+    pub fn run(&self, mut command: Command) -> Result<Output, String> {
+        let (done, result) = channel();
+        let program = command.get_program().display().to_string();
+        let job = Box::new(move || drop(done.send(command.output())));
+        self.jobs.as_ref().ok_or("the host has gone")?.send(job).map_err(|error| error.to_string())?;
+        let output = result.recv().map_err(|error| error.to_string())?;
+        output.map_err(|error| format!("cannot run {program} ({error}): is it installed?"))
+    }
+
+    /// The independent witness: `ip` of iproute2.
+    pub fn ip(&self, arguments: &str) -> Result<String, String> {
+        let mut command = Command::new("ip");
+        command.args(arguments.split_whitespace());
+        let output = self.run(command)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(format!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// An interface that was just set up drops what it is given.
+    pub fn until_it_sends(&self, nic: &str) -> Result<(), String> {
+        while !self.ip(&format!("link show {nic}"))?.contains("state UP") {
+            thread::yield_now();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
