@@ -6,7 +6,6 @@
 pub mod agent;
 pub mod api;
 pub mod cli;
-pub mod manifests;
 pub mod network;
 pub mod observe;
 pub mod ocf;

@@ -249,6 +249,10 @@ impl Agent {
 
     /// Another host says that it has an address. If it is up here, that host is wrong: the Lease says whose it is.
     fn claimed(&mut self, address: IpAddr, mac: Mac) {
+        // After waking it may be this node that is wrong: the right has ended, and another one took over.
+        if self.outside.deadline.get().is_none() {
+            return;
+        }
         let up = |key: &VipKey| self.machine.up(key).is_some_and(|up| up.contains(&address));
         let Some(key) = self.machine.titles().map(|(key, _)| key).find(|key| up(key)).cloned() else {
             return;
@@ -329,15 +333,16 @@ impl Agent {
             let (Some(object), None) = (&planned.object, self.machine.title(key)) else { continue };
             let Some(rank) = planned.plan.rank(&self.me.0) else { continue };
             let fresh = object.metadata.deletion_timestamp.is_none() && !self.planner.probes.clear(key);
-            if fresh && self.planner.probes.begin(key, rank) {
-                due.push((key.clone(), object.clone()));
+            // Where another object has the address, one of our own nodes would answer.
+            let entitled = &planned.entitlement.addresses;
+            if fresh && !entitled.is_empty() && self.planner.probes.begin(key, rank) {
+                due.push((key.clone(), object.clone(), entitled.clone()));
             }
         }
-        for (key, object) in due {
-            let addresses = object.spec.parsed_addresses().unwrap_or_default();
-            let ips = addresses.iter().map(crate::api::Address::ip);
+        for (key, object, entitled) in due {
             let named = object.spec.interface.as_deref();
-            let places = ips.filter_map(|ip| Some((self.links.find(ip, named).ok()?.clone(), ip))).collect();
+            let found = |ip| Some((self.links.find(ip, named).ok()?.clone(), ip));
+            let places = entitled.into_iter().filter_map(found).collect();
             super::probes::start(key, places, self.outside.inputs.clone());
         }
     }
