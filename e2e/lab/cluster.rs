@@ -15,6 +15,7 @@ use super::{
     state::State,
     switch::{Interface, Switch},
 };
+use ipnet::IpNet;
 use std::{path::PathBuf, process::Output, sync::Arc, thread, time::Duration};
 
 /// A running cluster. It ends, with everything that belongs to it, when this is dropped or this process dies.
@@ -100,6 +101,14 @@ impl Cluster {
     /// The host on the wire that asks for addresses.
     pub fn client(&self) -> &Arc<Host> {
         &self.client
+    }
+
+    /// Plugs another host into the data network, as `eth0` with this hardware address. It ends when it is dropped.
+    ///
+    /// # Errors
+    /// When there is one of this name.
+    pub fn plug_host(&self, name: &str, mac: &str, addresses: &[IpNet]) -> Result<Arc<Host>> {
+        plug_host(&self.state, &self.wire, name, mac, addresses)
     }
 
     /// Runs a program on the client, to its happy end, and gives what it printed.
@@ -229,10 +238,14 @@ fn panicked() -> Error {
 }
 
 fn client(state: &State, wire: &Switch) -> Result<Arc<Host>> {
-    let client = Arc::new(Host::new(state, "client")?);
-    client.power_on()?;
-    let addresses = DATA.iter().map(|subnet| in_subnet(subnet, CLIENT)).collect::<Result<_>>()?;
-    let [name, port, mac] = ["eth0", "client", "02:00:00:00:00:05"].map(str::to_owned);
-    wire.plug(&client, &Interface { name, port, mac, addresses })?;
-    Ok(client)
+    let addresses = DATA.iter().map(|subnet| in_subnet(subnet, CLIENT)).collect::<Result<Vec<_>>>()?;
+    plug_host(state, wire, "client", "02:00:00:00:00:05", &addresses)
+}
+
+fn plug_host(state: &State, wire: &Switch, name: &str, mac: &str, addresses: &[IpNet]) -> Result<Arc<Host>> {
+    let host = Arc::new(Host::new(state, name)?);
+    host.power_on()?;
+    let [interface, port, mac] = ["eth0", name, mac].map(str::to_owned);
+    wire.plug(&host, &Interface { name: interface, port, mac, addresses: addresses.to_vec() })?;
+    Ok(host)
 }

@@ -19,13 +19,16 @@ const AGENT_READY: Duration = Duration::from_mins(1);
 pub const AGENTS: &str = "daemonset/virtualip";
 
 impl Cluster {
-    /// Builds the image, loads it, applies `manifests` and waits until an agent is ready on every node.
+    /// Builds the image, loads it, applies `manifests` and waits until an agent is ready on every node. Gives the
+    /// image.
     ///
     /// # Errors
     /// When one of these fails.
-    pub fn deploy(&self) -> Result<()> {
-        self.load(&Image::virtualip(&self.agent_image()?)?)?;
-        self.install()
+    pub fn deploy(&self) -> Result<Image> {
+        let image = Image::virtualip(&self.agent_image()?)?;
+        self.load(&image)?;
+        self.install()?;
+        Ok(image)
     }
 
     /// Applies `manifests` and waits until an agent is ready on every node.

@@ -1,6 +1,7 @@
 //! What can happen to a node, and its undoing. [`Node::repair`] undoes everything at once.
 
 use super::{
+    daemon::Daemon,
     error::{Error, Result},
     node::Node,
     process::{Process, in_network_of},
@@ -86,6 +87,8 @@ impl Node {
     /// When the node is off.
     pub fn kill_programs(&self) -> Result<()> {
         self.host.signal_all(Signal::SIGKILL)?;
+        // Until its exit code is taken a dying program counts as running, and would not be started again.
+        [&self.kubelet, &self.proxy, &self.containerd].into_iter().for_each(Daemon::kill);
         let first = self.host.pid()?;
         until(&format!("everything on {} is dead", self.name()), DEATH, || {
             Ok(in_network_of(first).iter().all(|(process, _)| process.pid == first).then_some(()))

@@ -67,6 +67,17 @@ impl Image {
     }
 }
 
+impl Image {
+    /// The archive's size in bytes.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub fn size(&self) -> Result<u64> {
+        let file = fs::metadata(&self.archive).doing(|| format!("look at {}", self.archive.display()))?;
+        Ok(file.len())
+    }
+}
+
 /// cargo in this project, as if no other cargo had started us: build scripts look at what it tells about our package, and
 /// would think that everything has changed.
 pub fn cargo(words: &[&str]) -> Command {
@@ -86,12 +97,8 @@ pub fn cargo(words: &[&str]) -> Command {
 /// # Errors
 /// When cargo does.
 pub fn release_binary() -> Result<PathBuf> {
-    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     eprintln!("building the static release binary (about 4 minutes the first time) ...");
-    let mut build =
-        command(&[cargo.as_str(), "build", "--release", "--bin", "virtualip", "--target", STATIC]);
-    build.current_dir(root());
-    run_openly(build)?;
+    run_openly(cargo(&["build", "--release", "--bin", "virtualip", "--target", STATIC]))?;
     Ok(target().join(STATIC).join("release/virtualip"))
 }
 

@@ -23,6 +23,9 @@ pub mod report;
 
 use report::{AddressReport, Report};
 
+/// How often the client asks for each address, unless told otherwise.
+pub const PACE: Duration = Duration::from_millis(2);
+
 /// An observer at work.
 #[derive(Debug)]
 pub struct Watch {
@@ -44,11 +47,20 @@ impl Cluster {
     /// # Errors
     /// When the observer cannot be built or started.
     pub fn watch<A: AsRef<str>>(&self, addresses: &[A]) -> Result<Watch> {
+        self.watch_at(addresses, PACE)
+    }
+
+    /// The same, at another pace.
+    ///
+    /// # Errors
+    /// As [`Cluster::watch`].
+    pub fn watch_at<A: AsRef<str>>(&self, addresses: &[A], pace: Duration) -> Result<Watch> {
         let observer = observer()?;
         // It must not wait for a processor that the nodes keep busy.
         let words =
             ["chrt", "--fifo", "10", &observer.to_string_lossy(), "--interface", "eth0"].map(str::to_owned);
         let mut command = run::command(&words);
+        command.arg("--interval-us").arg(pace.as_micros().to_string());
         command.args(addresses.iter().map(AsRef::as_ref));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.client().spawn(command)?;

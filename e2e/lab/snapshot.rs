@@ -8,6 +8,9 @@ use super::{
 };
 use std::{fs, path::Path, process::Output};
 
+/// So many bytes of the log of a program that runs from the node's start on are kept.
+const LOG_TAIL: usize = 100_000;
+
 impl Cluster {
     /// Writes objects, events, the agents' logs and every host's network into `dir`. What cannot be had says why.
     ///
@@ -27,6 +30,13 @@ impl Cluster {
                 &format!("{name}.network.txt"),
                 node.output(&["sh", "-c", "ip -d addr; ip neigh; ip route"]),
             )?;
+            for daemon in [&node.containerd, &node.kubelet] {
+                let log = fs::read(daemon.log()).unwrap_or_default();
+                let tail = log.get(log.len().saturating_sub(LOG_TAIL)..).unwrap_or_default();
+                let file = daemon.log().file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let path = dir.join(format!("{name}.{file}"));
+                fs::write(&path, tail).doing(|| format!("write {}", path.display()))?;
+            }
             for previous in ["false", "true"] {
                 let log = self.agent_pod(name).and_then(|pod| {
                     kubectl(&["logs", "-n", NAMESPACE, &pod, &format!("--previous={previous}")])

@@ -1,10 +1,15 @@
 //! The tests, a file per subject. A test is a function with a sentence for a name.
 
 mod admission;
+mod agents;
 mod conflicts;
 mod faults;
+mod foreign;
 mod lifecycle;
+mod links;
 mod monitor;
+mod nodes;
+mod outages;
 mod placement;
 mod shipping;
 mod tokens;
@@ -34,6 +39,11 @@ pub fn all() -> Vec<Case> {
         conflicts::all(),
         placement::all(),
         faults::all(),
+        agents::all(),
+        nodes::all(),
+        links::all(),
+        foreign::all(),
+        outages::all(),
         uninstall::all(),
     ]
     .concat()

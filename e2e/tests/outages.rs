@@ -1,0 +1,61 @@
+//! What may happen to the API server.
+
+use crate::{
+    lab::{
+        Cluster,
+        deploy::{AGENTS, NAMESPACE},
+        stage::Stage,
+    },
+    runner::Outcome,
+};
+use std::{thread, time::Duration};
+
+super::tests![
+    the_api_server_is_stopped_for_1_s_and_nobody_notices,
+    the_api_server_is_restarted_within_the_lease_and_nobody_notices,
+    the_api_server_is_away_longer_than_the_lease_and_the_addresses_come_back,
+];
+
+fn the_api_server_is_stopped_for_1_s_and_nobody_notices(lab: &Cluster) -> Outcome {
+    let stage = Stage::dual(lab)?;
+    let plane = lab.control_plane();
+    plane.stop_api()?;
+    thread::sleep(Duration::from_secs(1));
+    plane.continue_api()?;
+    unnoticed(stage)
+}
+
+fn the_api_server_is_restarted_within_the_lease_and_nobody_notices(lab: &Cluster) -> Outcome {
+    let lease = |words: [&str; 2]| {
+        lab.kubectl(&[&["set", "env", AGENTS, "-n", NAMESPACE][..], &words[..]].concat())?;
+        lab.wait_agents_ready()
+    };
+    lease(["VIRTUALIP_LEASE_DURATION=20s", "VIRTUALIP_RENEW_INTERVAL=2s"])?;
+    let outcome = Stage::dual(lab).map_err(Into::into).and_then(|stage| {
+        lab.control_plane().restart_api()?;
+        lab.control_plane().wait_ready()?;
+        unnoticed(stage)
+    });
+    lease(["VIRTUALIP_LEASE_DURATION-", "VIRTUALIP_RENEW_INTERVAL-"])?;
+    outcome
+}
+
+fn the_api_server_is_away_longer_than_the_lease_and_the_addresses_come_back(lab: &Cluster) -> Outcome {
+    let stage = Stage::dual(lab)?;
+    lab.control_plane().kill_api();
+    stage.silent()?;
+    lab.control_plane().start_api()?;
+    stage.end()?;
+    Ok(())
+}
+
+/// The same owner, and not one request without an answer but by the accidents of a busy machine.
+fn unnoticed(stage: Stage<'_>) -> Outcome {
+    let owner = stage.owner.clone();
+    let ending = stage.end()?;
+    for (address, seen) in &ending.verdict.report.addresses {
+        assert_eq!(ending.verdict.owners(&address.to_string())?, [owner.as_str()]);
+        assert!(seen.silences.is_empty(), "{address} was silent: {:?}", seen.silences);
+    }
+    Ok(())
+}
