@@ -1,0 +1,124 @@
+//! How long nobody answers when an address moves, or is taken away by hand.
+
+use super::{
+    audit,
+    figures::Figures,
+    lab::{
+        Cluster, Node, Result,
+        error::Error,
+        run::until,
+        stage::{Ending, PATIENCE, Stage, Vip},
+    },
+};
+use std::{net::IpAddr, time::Duration};
+
+/// The client asks for each address this often.
+const PACE: Duration = Duration::from_micros(500);
+
+const HANDOVERS: usize = 20;
+const POWER_OFFS: usize = 10;
+const KILLS: usize = 5;
+const REPAIRS: usize = 10;
+
+/// What all moves together showed.
+#[derive(Debug, Default)]
+struct Tally {
+    two: Duration,
+    moves: u32,
+    announced_first: u32,
+}
+
+/// Measures all of them.
+///
+/// # Errors
+/// When an address does not move, or two hosts answer.
+pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
+    let mut tally = Tally::default();
+    let handovers = repeated(HANDOVERS, "handover", || {
+        let there = |node: &Node| standby(lab, node, true);
+        moved(lab, &mut tally, there, |node| standby(lab, node, false))
+    })?;
+    figures.note_spans("handover", &handovers);
+    let repairs = repeated(REPAIRS, "repair", || repaired(lab, &mut tally))?;
+    figures.note_spans("repair_by_hand", &repairs);
+    let power_offs =
+        repeated(POWER_OFFS, "power-off", || moved(lab, &mut tally, Node::power_off, Node::power_on))?;
+    figures.note_spans("power_off", &power_offs);
+    let kills = repeated(KILLS, "killing of all programs", || {
+        moved(lab, &mut tally, Node::kill_programs, Node::start_programs)
+    })?;
+    figures.note_spans("killed_programs", &kills);
+    figures.note(
+        "first_announcement_before_status_ratio",
+        f64::from(tally.announced_first) / f64::from(tally.moves.max(1)),
+    );
+    figures.note("two_owner_ms", tally.two.as_secs_f64() * 1000.0);
+    Ok(())
+}
+
+fn repeated(times: usize, what: &str, mut once: impl FnMut() -> Result<Duration>) -> Result<Vec<Duration>> {
+    (1..=times)
+        .map(|turn| {
+            let span = once()?;
+            eprintln!("{what} {turn} of {times}: {:.1} ms", span.as_secs_f64() * 1000.0);
+            Ok(span)
+        })
+        .collect()
+}
+
+/// One move away from the owner, which is whole again afterwards.
+fn moved(
+    lab: &Cluster,
+    tally: &mut Tally,
+    fault: impl FnOnce(&Node) -> Result<()>,
+    undo: impl FnOnce(&Node) -> Result<()>,
+) -> Result<Duration> {
+    let stage = stage(lab)?;
+    let node = lab.node(&stage.owner)?;
+    fault(node)?;
+    stage.moved()?;
+    let ending = stage.end()?;
+    undo(node)?;
+    lab.wait_nodes_ready()?;
+    lab.wait_agents_ready()?;
+    tally.moves += 1;
+    tally.announced_first += u32::from(announced_first(lab, &ending)?);
+    Ok(tally.add(&ending))
+}
+
+fn repaired(lab: &Cluster, tally: &mut Tally) -> Result<Duration> {
+    let stage = stage(lab)?;
+    let node = lab.node(&stage.owner)?;
+    node.exec(&["ip", "address", "del", "192.168.200.200/32", "dev", "eth1"])?;
+    let address = IpAddr::from([192, 168, 200, 200]);
+    until("the address is back", PATIENCE, || Ok(node.addresses()?.contains(&address).then_some(())))?;
+    let ending = stage.end()?;
+    Ok(tally.add(&ending))
+}
+
+fn stage(lab: &Cluster) -> Result<Stage<'_>> {
+    Stage::set_at(lab, vec![Vip::dual("web", 200)], PACE)
+}
+
+impl Tally {
+    fn add(&mut self, ending: &Ending) -> Duration {
+        self.two += ending.verdict.two_owner_time();
+        ending.verdict.longest_silence()
+    }
+}
+
+fn standby(lab: &Cluster, node: &Node, on: bool) -> Result<()> {
+    let patch = format!(r#"{{"spec": {{"standby": {on}}}}}"#);
+    lab.kubectl(&["patch", "virtualipnode", node.name(), "--type=merge", "--patch", &patch]).map(drop)
+}
+
+/// Whether the client heard the new owner before the API server heard from it about the object.
+fn announced_first(lab: &Cluster, ending: &Ending) -> Result<bool> {
+    let mac = lab.node(ending.owner())?.mac("eth1")?;
+    let report = &ending.verdict.report;
+    let said = report.addresses.values().flat_map(|address| &address.announcements);
+    let first = said.filter(|said| said.mac == mac).map(|said| said.at_us).min();
+    let first = first.ok_or_else(|| Error::other(format!("{} announced nothing", ending.owner())))?;
+    let written = audit::status_written(lab, ending.owner(), report.start_boottime_us)?;
+    Ok(written.is_none_or(|written| report.start_boottime_us + first < written))
+}

@@ -1,0 +1,52 @@
+//! What the agents cost when nothing happens.
+
+use super::{
+    audit,
+    figures::Figures,
+    lab::{
+        Cluster, Result,
+        error::{Doing, Error},
+        stage::Vip,
+    },
+};
+use std::{fs, thread, time::Duration};
+
+const MANY: u8 = 50;
+/// After this nothing is left of the beginning: nodes that own nothing renew slowly by then.
+const REST: Duration = Duration::from_secs(20);
+/// How long is counted.
+const COUNT: Duration = Duration::from_secs(30);
+
+/// Measures API writes with one and with many `VirtualIP`s, and the agents' memory with many.
+///
+/// # Errors
+/// When one of them gets no node.
+pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
+    figures.note("api_writes_per_s_with_1_vip", writes_per_second(lab, 1)?);
+    figures.note(&format!("api_writes_per_s_with_{MANY}_vips"), writes_per_second(lab, MANY)?);
+    let most = lab.nodes().iter().map(|node| resident_kib(node.agent()?.pid)).collect::<Result<Vec<_>>>()?;
+    let most = most.into_iter().max().unwrap_or_default();
+    figures.note(&format!("agent_rss_mib_with_{MANY}_vips"), f64::from(most) / 1024.0);
+    Ok(())
+}
+
+fn writes_per_second(lab: &Cluster, vips: u8) -> Result<f64> {
+    eprintln!("counting API writes over {} s with {vips} VirtualIPs ...", COUNT.as_secs());
+    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=60s"])?;
+    let all: String = (0..vips).map(|i| Vip::dual(&format!("web-{i}"), 200 + i).manifest()).collect();
+    lab.apply(&all)?;
+    lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=120s"])?;
+    thread::sleep(REST);
+    let before = audit::written(lab)?;
+    thread::sleep(COUNT);
+    let writes = u32::try_from(audit::written(lab)? - before).unwrap_or(u32::MAX);
+    Ok(f64::from(writes) / COUNT.as_secs_f64())
+}
+
+fn resident_kib(pid: u32) -> Result<u32> {
+    let file = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&file).doing(|| format!("read {file}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| Error::other(format!("{file} has no VmRSS")))
+}
