@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod api;
 pub mod cli;
+pub mod manifests;
 pub mod network;
 pub mod observe;
 pub mod ocf;

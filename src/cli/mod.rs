@@ -5,6 +5,7 @@ pub mod completion;
 pub mod crd;
 mod duration;
 pub mod ocf;
+pub mod validate;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -36,7 +37,17 @@ enum Command {
     /// Print the custom resource definitions
     Crd(crd::Args),
     Ocf(ocf::Args),
+    Validate(validate::Args),
     Completion(completion::Args),
+}
+
+/// How a subcommand prints what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// Runs the program with the arguments of the process.
@@ -49,6 +60,10 @@ pub fn run() -> ExitCode {
         },
         // Its exit codes are not ours to choose.
         Command::Ocf(args) => return ocf::run(&args),
+        Command::Validate(args) => match validate::run(&args) {
+            Ok(code) => return code,
+            Err(error) => Err(error.into()),
+        },
         Command::Crd(args) => crd::run(&args).map_err(Into::into),
         Command::Completion(args) => completion::run(&args).map_err(Into::into),
     };
@@ -79,7 +94,7 @@ mod tests {
     #[test]
     fn the_help_names_every_subcommand_and_the_exit_codes() {
         let help = Cli::command().render_long_help().to_string();
-        for word in ["agent", "crd", "ocf", "completion", "Exit codes"] {
+        for word in ["agent", "crd", "ocf", "validate", "completion", "Exit codes"] {
             assert!(help.contains(word), "{word} in {help}");
         }
     }
