@@ -194,20 +194,28 @@ impl Hand {
     }
 
     /// Adds an address for as long as the right allows, announces it, and looks at the clock once more: a process
-    /// that slept between its check and its call would have given the address back to the kernel.
+    /// that slept between its check and its call has given the kernel too much time, and takes that back.
     async fn raise(&mut self, key: &VipKey, address: IpAddr, place: Place) -> Result<(), String> {
         if self.up.get(key).and_then(|up| up.get(&address)) == Some(&place) {
             return Ok(());
         }
-        let Some((until, lifetime)) = self.lifetime() else { return Ok(()) };
+        let Some((mut until, mut lifetime)) = self.lifetime() else { return Ok(()) };
         let added = self.kernel.add(place.link, place.net, lifetime).await;
         self.metrics.kernel(Operation::Add, outcome(&added));
         added.map_err(|error| describe(&error))?;
         self.up.entry(key.clone()).or_default().insert(address, place);
-        if overslept(until, lifetime) {
-            warn!(%key, %address, "the agent was asleep while it added an address, and removes it");
-            self.lower(key, address, place).await;
-            return Ok(());
+        while overslept(until, lifetime) {
+            debug!(%key, %address, "the agent was asleep while it added an address, which gets less time");
+            let less = self.lifetime();
+            let shortened = match less {
+                Some((_, less)) => self.renew(&[(place.link, place.net)], less).await,
+                None => false,
+            };
+            let (Some(less), true) = (less, shortened) else {
+                self.lower(key, address, place).await;
+                return Ok(());
+            };
+            (until, lifetime) = less;
         }
         self.announce(key, address);
         self.schedule.start(key.clone(), address);
@@ -237,29 +245,48 @@ impl Hand {
         }
     }
 
+    /// Lets the kernel keep the addresses for as long as the right allows. An extension that took so long that it might outlast
+    /// the right is made again, for less; when nothing is left to give, the addresses go.
     async fn extend(&mut self) {
-        let Some((until, lifetime)) = self.lifetime() else { return };
-        let places: Vec<(u32, IpNet)> =
-            self.up.values().flat_map(BTreeMap::values).map(|place| (place.link, place.net)).collect();
-        if places.is_empty() {
-            return;
-        }
-        match self.kernel.renew_all(&places, lifetime).await {
-            Ok(outcomes) => {
-                for ((link, net), extended) in places.iter().zip(outcomes) {
-                    self.metrics.kernel(Operation::Extend, outcome(&extended));
-                    if let Err(error) = extended {
-                        debug!(address = %net, error = &error as &dyn std::error::Error, "not extended");
-                        self.gone(*link, *net).await;
-                    }
-                }
+        let mut too_long = false;
+        while let Some((until, lifetime)) = self.lifetime() {
+            let places: Vec<(u32, IpNet)> =
+                self.up.values().flat_map(BTreeMap::values).map(|place| (place.link, place.net)).collect();
+            let renewed = places.is_empty() || self.renew(&places, lifetime).await;
+            if !renewed && too_long {
+                break;
             }
-            Err(error) => warn!(error = &error as &dyn std::error::Error, "addresses were not extended"),
+            if places.is_empty() || !overslept(until, lifetime) {
+                return;
+            }
+            debug!("the agent was asleep while it extended addresses, which get less time");
+            too_long = true;
         }
-        if overslept(until, lifetime) {
+        if too_long {
             warn!("the agent was asleep while it extended addresses, and removes them");
             self.lower_all().await;
         }
+    }
+
+    /// Gives addresses this lifetime, and says whether all that are there have got it.
+    async fn renew(&mut self, places: &[(u32, IpNet)], lifetime: u32) -> bool {
+        let outcomes = match self.kernel.renew_all(places, lifetime).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "addresses were not extended");
+                return false;
+            }
+        };
+        let mut all = true;
+        for ((link, net), extended) in places.iter().zip(outcomes) {
+            self.metrics.kernel(Operation::Extend, outcome(&extended));
+            if let Err(error) = extended {
+                debug!(address = %net, error = &error as &dyn std::error::Error, "not extended");
+                self.gone(*link, *net).await;
+                all = false;
+            }
+        }
+        all
     }
 
     async fn lower_all(&mut self) {
