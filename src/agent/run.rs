@@ -31,6 +31,10 @@ const CLOSING: Duration = Duration::from_millis(200);
 /// Plans are made at most this often, unless a node came or went.
 const PLAN_PAUSE: Duration = Duration::from_millis(5);
 
+/// And so many times as long as the last plan took is left for everything else: with many objects, on a slow machine, plans
+/// must not keep the answers waiting that renew the right.
+const PLAN_SHARE: u32 = 4;
+
 /// `DEFEND_INTERVAL` of RFC 5227: a claim is answered once in this time, so that two hosts do not shout at each other.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -67,7 +71,8 @@ pub struct Agent {
     listed: bool,
     live: BTreeSet<NodeName>,
     plan_due: Option<Instant>,
-    planned_at: Instant,
+    /// No plan before this, unless a node came or went.
+    plan_rest: Instant,
     uninstalling: bool,
     leaving: Option<Instant>,
     abandoned: bool,
@@ -92,7 +97,7 @@ impl Agent {
             listed: false,
             live: BTreeSet::new(),
             plan_due: None,
-            planned_at: Instant::now(),
+            plan_rest: Instant::now(),
             uninstalling: false,
             leaving: None,
             abandoned: false,
@@ -139,7 +144,7 @@ impl Agent {
             Input::Trouble { key, reason } => self.trouble(key, reason),
             Input::Probed { key, foreign } => {
                 self.planner.probes.ended(&key, foreign);
-                self.plan_now();
+                self.plan_soon();
             }
             Input::Claimed { address, mac } => self.claimed(address, mac),
             Input::Terminate => self.terminate(),
@@ -279,7 +284,7 @@ impl Agent {
     }
 
     fn plan_soon(&mut self) {
-        let due = (self.planned_at + PLAN_PAUSE).max(Instant::now());
+        let due = self.plan_rest.max(Instant::now());
         self.plan_due = Some(self.plan_due.map_or(due, |planned| planned.min(due)));
     }
 
@@ -294,7 +299,7 @@ impl Agent {
         }
         let Ok(now) = now() else { return };
         self.plan_due = None;
-        self.planned_at = Instant::now();
+        let began = Instant::now();
         let around = Circumstances {
             machine: &self.machine,
             now,
@@ -309,6 +314,7 @@ impl Agent {
         self.probe();
         self.outside.report.planned(&self.machine, &self.planner, &self.links);
         self.outside.report.node(&self.machine, &self.interfaces);
+        self.plan_rest = Instant::now() + PLAN_PAUSE.max(began.elapsed() * PLAN_SHARE);
     }
 
     /// Puts finalizers on where this node is the first to assign, and takes them off where nobody holds any more.
