@@ -7,10 +7,12 @@ mod faults;
 mod foreign;
 mod lifecycle;
 mod links;
+mod many;
 mod monitor;
 mod nodes;
 mod outages;
 mod placement;
+mod rights;
 mod shipping;
 mod tokens;
 mod uninstall;
@@ -44,7 +46,9 @@ pub fn all() -> Vec<Case> {
         links::all(),
         foreign::all(),
         outages::all(),
+        many::all(),
         uninstall::all(),
+        rights::all(),
     ]
     .concat()
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 super::tests![uninstalling_leaves_nothing_behind];
 
 /// How long kubectl may take, told to it.
-const LIMIT: &str = "--timeout=60s";
+pub const LIMIT: &str = "--timeout=60s";
 
 fn uninstalling_leaves_nothing_behind(lab: &Cluster) -> Outcome {
     let addresses = ["192.168.200.240", "2001:db8::240", "192.168.200.241", "192.168.200.242"];
