@@ -12,3 +12,4 @@ pub mod observe;
 pub mod ocf;
 pub mod ownership;
 pub mod placement;
+pub mod standalone;

@@ -1,7 +1,8 @@
 //! A host: a network namespace, and the thread that lives in it. Both vanish together, also when the test fails.
 
 use std::{
-    process::{Command, Output},
+    io,
+    process::{Child, Command, Output},
     sync::mpsc::{Sender, channel},
     thread::{self, JoinHandle},
 };
@@ -45,14 +46,28 @@ impl Host {
         self.id
     }
 
-    /// Runs a program there.
-    pub fn run(&self, mut command: Command) -> Result<Output, String> {
+    /// Runs a program there, to its end.
+    pub fn run(&self, command: Command) -> Result<Output, String> {
+        self.within(command, Command::output)
+    }
+
+    /// Starts a program there.
+    #[allow(dead_code)] // Not every test has one that goes on.
+    pub fn spawn(&self, command: Command) -> Result<Child, String> {
+        self.within(command, Command::spawn)
+    }
+
+    fn within<T: Send + 'static>(
+        &self,
+        mut command: Command,
+        work: impl FnOnce(&mut Command) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, String> {
         let (done, result) = channel();
         let program = command.get_program().display().to_string();
-        let job = Box::new(move || drop(done.send(command.output())));
+        let job = Box::new(move || drop(done.send(work(&mut command))));
         self.jobs.as_ref().ok_or("the host has gone")?.send(job).map_err(|error| error.to_string())?;
-        let output = result.recv().map_err(|error| error.to_string())?;
-        output.map_err(|error| format!("cannot run {program} ({error}): is it installed?"))
+        let worked = result.recv().map_err(|error| error.to_string())?;
+        worked.map_err(|error| format!("cannot run {program} ({error}): is it installed?"))
     }
 
     /// The independent witness: `ip` of iproute2.

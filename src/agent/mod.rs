@@ -18,7 +18,7 @@ mod planner;
 mod probes;
 mod report;
 mod run;
-mod schedule;
+pub(crate) mod schedule;
 mod senses;
 mod start;
 pub mod uninstall;

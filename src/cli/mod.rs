@@ -5,6 +5,7 @@ pub mod completion;
 pub mod crd;
 mod duration;
 pub mod ocf;
+pub mod run;
 pub mod validate;
 
 use std::error::Error;
@@ -19,7 +20,7 @@ const USAGE: u8 = 2;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; for the agent: stopped by SIGTERM or SIGINT, with its addresses handed over
+  0  done; for agent and run: stopped by SIGTERM or SIGINT, with the addresses handed over, or removed
   1  something failed; the last lines on standard error say what
   2  the arguments do not make sense; nothing was done";
 
@@ -36,6 +37,7 @@ enum Command {
     Agent(agent::Args),
     /// Print the custom resource definitions
     Crd(crd::Args),
+    Run(run::Args),
     Ocf(ocf::Args),
     Validate(validate::Args),
     Completion(completion::Args),
@@ -58,6 +60,7 @@ pub fn run() -> ExitCode {
             Ok(options) => agent::run(&args, options).map_err(Into::into),
             Err(error) => return fail(&error, USAGE),
         },
+        Command::Run(args) => run::run(&args).map_err(Into::into),
         // Its exit codes are not ours to choose.
         Command::Ocf(args) => return ocf::run(&args),
         Command::Validate(args) => match validate::run(&args) {
@@ -94,7 +97,7 @@ mod tests {
     #[test]
     fn the_help_names_every_subcommand_and_the_exit_codes() {
         let help = Cli::command().render_long_help().to_string();
-        for word in ["agent", "crd", "ocf", "validate", "completion", "Exit codes"] {
+        for word in ["agent", "crd", "run", "ocf", "validate", "completion", "Exit codes"] {
             assert!(help.contains(word), "{word} in {help}");
         }
     }
