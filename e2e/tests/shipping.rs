@@ -19,7 +19,7 @@ const LARGEST: u64 = 15_000_000;
 const CAPABILITIES: &str = "0000000000003000";
 
 fn the_image_is_small_and_belongs_to_nobody_who_runs(lab: &Cluster) -> Outcome {
-    let archive = target().join(format!("e2e/images/virtualip-{}/image.tar", std::process::id()));
+    let archive = target().join(format!("e2e/images/virtualip.{}/image.tar", std::process::id()));
     let size = fs::metadata(&archive)?.len();
     assert!(size < LARGEST, "the image has {size} bytes; is it around a release binary?");
     for node in lab.nodes() {
