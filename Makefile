@@ -3,12 +3,18 @@
 CARGO ?= cargo
 LAB = $(CARGO) run --quiet --example lab --
 
-.PHONY: help deps build image test e2e demo bench lint licences clean-lab
+# Where Pacemaker looks for resource agents, and where the program is.
+OCF_ROOT ?= /usr/lib/ocf
+BINDIR ?= /usr/local/bin
+
+.PHONY: help deps build image test e2e ocf install-ocf demo bench lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
 	@echo 'make test           every test, unit and end to end; installs what it needs'
 	@echo 'make e2e [T=name]   the end-to-end tests, or those whose name contains T'
+	@echo 'make ocf            the tests that Debian ships for IPaddr2, with our resource agent in its place'
+	@echo 'make install-ocf    the resource agent ocf:virtualip:VirtualIP for Pacemaker; DESTDIR, BINDIR, OCF_ROOT'
 	@echo 'make bench          the figures, as a table and in target/bench.json'
 	@echo 'make lint           formatting, clippy'
 	@echo 'make licences       what our dependencies may be used for, and which are banned'
@@ -30,6 +36,17 @@ test: deps lint licences
 
 e2e: deps
 	$(CARGO) test --test e2e -- $(T)
+
+ocf:
+	@test -x /usr/sbin/ocft || apt-get install -qq --yes --no-install-recommends resource-agents
+	$(CARGO) build
+	e2e/ocf/ocft.sh target/debug/virtualip
+
+# The program itself goes to BINDIR: `make build`, then install it there.
+install-ocf:
+	install -d $(DESTDIR)$(OCF_ROOT)/resource.d/virtualip
+	printf '#!/bin/sh\nexec %s ocf "$$@"\n' $(BINDIR)/virtualip > $(DESTDIR)$(OCF_ROOT)/resource.d/virtualip/VirtualIP
+	chmod 755 $(DESTDIR)$(OCF_ROOT)/resource.d/virtualip/VirtualIP
 
 demo: deps
 	@$(LAB) demo $(if $(KEEP),--keep)
