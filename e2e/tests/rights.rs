@@ -19,12 +19,14 @@ type Right = (&'static str, String, String, String);
 
 fn the_agents_use_every_right_they_have_and_ask_for_no_other(lab: &Cluster) -> Outcome {
     live(lab)?;
+    let granted = granted()?;
     let (.., refused) = asked(lab)?;
-    assert_eq!(refused, BTreeSet::new(), "asked for, but not granted");
+    // An API server that has just been started refuses also what it grants, until it has read the roles.
+    let missing: Vec<_> = refused.difference(&granted).collect();
+    assert!(missing.is_empty(), "asked for, but not granted: {missing:?}");
     // What is asked while the rights themselves are being deleted may be refused.
     lab.kubectl(&["delete", "-k", &manifests(), LIMIT])?;
     let (used, ..) = asked(lab)?;
-    let granted = granted()?;
     let unused: Vec<_> = granted.difference(&used).collect();
     assert!(unused.is_empty(), "granted, but never used: {unused:?}");
     Ok(())
