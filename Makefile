@@ -3,18 +3,22 @@
 CARGO ?= cargo
 LAB = $(CARGO) run --quiet --example lab --
 
-# Where Pacemaker looks for resource agents, and where the program is.
+# Where Pacemaker looks for resource agents, and where the program goes. PROGRAM is a ready one; else it is built.
 OCF_ROOT ?= /usr/lib/ocf
 BINDIR ?= /usr/local/bin
+PROGRAM ?=
+STATIC = x86_64-unknown-linux-musl
 
-.PHONY: help deps build image test e2e ocf install-ocf demo bench lint licences clean-lab
+.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
 	@echo 'make test           every test, unit and end to end; installs what it needs'
 	@echo 'make e2e [T=name]   the end-to-end tests, or those whose name contains T'
-	@echo 'make ocf            the tests that Debian ships for IPaddr2, with our resource agent in its place'
-	@echo 'make install-ocf    the resource agent ocf:virtualip:VirtualIP for Pacemaker; DESTDIR, BINDIR, OCF_ROOT'
+	@echo 'make ocft           the tests that Debian ships for IPaddr2 (its ocft), with our resource agent in its place'
+	@echo 'make pacemaker      a real Pacemaker on two nodes that starts, monitors, moves and stops an address with it'
+	@echo 'make install-ocf    the program, and the resource agent ocf:virtualip:VirtualIP where Pacemaker finds it;'
+	@echo '                    DESTDIR, BINDIR, OCF_ROOT; PROGRAM=FILE for one that was built elsewhere'
 	@echo 'make bench          the figures, as a table and in target/bench.json'
 	@echo 'make lint           formatting, clippy'
 	@echo 'make licences       what our dependencies may be used for, and which are banned'
@@ -26,7 +30,7 @@ deps:
 	@$(LAB) deps
 
 build:
-	$(CARGO) build --release --target x86_64-unknown-linux-musl
+	$(CARGO) build --release --target $(STATIC)
 
 image: deps
 	@$(LAB) image
@@ -37,13 +41,17 @@ test: deps lint licences
 e2e: deps
 	$(CARGO) test --test e2e -- $(T)
 
-ocf:
+ocf ocft:
 	@test -x /usr/sbin/ocft || apt-get install -qq --yes --no-install-recommends resource-agents
 	$(CARGO) build
 	e2e/ocf/ocft.sh target/debug/virtualip
 
-# The program itself goes to BINDIR: `make build`, then install it there.
-install-ocf:
+pacemaker:
+	@test -x /usr/sbin/pacemakerd -a -x /usr/sbin/crm || apt-get install -qq --yes --no-install-recommends corosync pacemaker crmsh
+	$(CARGO) run --quiet --example pacemaker
+
+install-ocf: $(if $(PROGRAM),,build)
+	install -D -m 755 $(or $(PROGRAM),target/$(STATIC)/release/virtualip) $(DESTDIR)$(BINDIR)/virtualip
 	install -d $(DESTDIR)$(OCF_ROOT)/resource.d/virtualip
 	printf '#!/bin/sh\nexec %s ocf "$$@"\n' $(BINDIR)/virtualip > $(DESTDIR)$(OCF_ROOT)/resource.d/virtualip/VirtualIP
 	chmod 755 $(DESTDIR)$(OCF_ROOT)/resource.d/virtualip/VirtualIP

@@ -7,6 +7,7 @@ mod host;
 mod run;
 mod standing;
 mod validate;
+mod weak_spots;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ type Test = (&'static str, fn() -> Outcome);
 
 fn main() -> ExitCode {
     let trial = |(name, test): Test| Trial::test(name, move || test().map_err(Failed::from));
-    let tests = run::TESTS.iter().chain(validate::TESTS).copied().map(trial).collect();
+    let tests =
+        run::TESTS.iter().chain(weak_spots::TESTS).chain(validate::TESTS).copied().map(trial).collect();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }

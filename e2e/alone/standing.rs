@@ -40,11 +40,16 @@ impl Standing {
         Ok(Self { here, peer, folder, child: None, lines: None })
     }
 
-    /// Writes the manifest of a `VirtualIP`, as editors do: another file takes the place of the former.
+    /// Writes the manifest of a `VirtualIP` with these addresses.
     pub fn write(&self, name: &str, addresses: &str) -> Outcome {
+        self.write_spec(name, &format!("addresses: [{addresses}]"))
+    }
+
+    /// Writes the manifest of a `VirtualIP`, as editors do: another file takes the place of the former.
+    pub fn write_spec(&self, name: &str, spec: &str) -> Outcome {
         let text = format!(
             "apiVersion: virtualip.dev/v1alpha1\nkind: VirtualIP\nmetadata: {{name: {name}}}\n\
-             spec: {{addresses: [{addresses}]}}\n"
+             spec: {{{spec}}}\n"
         );
         let file = |ending: &str| self.folder.path().join(format!("{name}.{ending}"));
         fs::write(file("new"), text).map_err(|error| error.to_string())?;
@@ -94,6 +99,12 @@ impl Standing {
     /// Whether `ip` sees the address.
     pub fn has(&self, address: &str) -> Result<bool, String> {
         Ok(self.here.ip("-o addr show")?.contains(&format!(" {address}/")))
+    }
+
+    /// Kills the program, which then cannot clean up.
+    pub fn kill(&mut self) -> Outcome {
+        let mut child = self.child.take().ok_or("it does not run")?;
+        child.kill().and_then(|()| child.wait()).map(drop).map_err(|error| error.to_string())
     }
 
     /// Tells the program to stop, and gives its exit code.

@@ -3,6 +3,7 @@
 use super::{
     cluster::Cluster,
     error::{Doing, Error, Result},
+    host::Host,
     image, run,
 };
 use nix::{
@@ -55,23 +56,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::watch`].
     pub fn watch_at<A: AsRef<str>>(&self, addresses: &[A], pace: Duration) -> Result<Watch> {
-        let observer = observer()?;
-        // It must not wait for a processor that the nodes keep busy.
-        let words =
-            ["chrt", "--fifo", "10", &observer.to_string_lossy(), "--interface", "eth0"].map(str::to_owned);
-        let mut command = run::command(&words);
-        command.arg("--interval-us").arg(pace.as_micros().to_string());
-        command.args(addresses.iter().map(AsRef::as_ref));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.client().spawn(command)?;
-        let mut said = String::new();
-        let read = child.stderr.take().map_or(Ok(0), |err| BufReader::new(err).read_line(&mut said));
-        read.doing(|| "hear from the observer".into())?;
-        if said.trim() != "ready" {
-            let _ = child.wait();
-            return Err(Error::other(format!("the observer did not start: {}", said.trim())));
-        }
-        Ok(Watch { child, nodes: self.hardware()? })
+        Watch::start(self.client(), self.hardware()?, addresses, pace)
     }
 
     /// Lets the client ask for these addresses while `work` is done.
@@ -99,6 +84,36 @@ impl Cluster {
 }
 
 impl Watch {
+    /// Lets `client` ask on its `eth0` for these addresses at this pace; `nodes` says which hardware address is whose.
+    /// It asks when this returns.
+    ///
+    /// # Errors
+    /// When the observer cannot be built or started.
+    pub fn start<A: AsRef<str>>(
+        client: &Host,
+        nodes: BTreeMap<String, String>,
+        addresses: &[A],
+        pace: Duration,
+    ) -> Result<Self> {
+        let observer = observer()?;
+        // It must not wait for a processor that the nodes keep busy.
+        let words =
+            ["chrt", "--fifo", "10", &observer.to_string_lossy(), "--interface", "eth0"].map(str::to_owned);
+        let mut command = run::command(&words);
+        command.arg("--interval-us").arg(pace.as_micros().to_string());
+        command.args(addresses.iter().map(AsRef::as_ref));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = client.spawn(command)?;
+        let mut said = String::new();
+        let read = child.stderr.take().map_or(Ok(0), |err| BufReader::new(err).read_line(&mut said));
+        read.doing(|| "hear from the observer".into())?;
+        if said.trim() != "ready" {
+            let _ = child.wait();
+            return Err(Error::other(format!("the observer did not start: {}", said.trim())));
+        }
+        Ok(Self { child, nodes })
+    }
+
     /// Ends the asking.
     ///
     /// # Errors

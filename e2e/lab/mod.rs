@@ -19,7 +19,7 @@ pub mod host;
 mod http;
 pub mod image;
 mod init;
-mod janitor;
+pub mod janitor;
 pub mod judge;
 pub mod kernels;
 mod namespaces;

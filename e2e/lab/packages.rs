@@ -8,13 +8,14 @@ use super::{
 use std::path::Path;
 
 /// A package, and a file that shows it is there.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("buildah", "/usr/bin/buildah"),
     ("containernetworking-plugins", "/usr/lib/cni/bridge"),
     ("iputils-ping", "/usr/bin/ping"),
     ("iproute2", "/usr/sbin/ip"),
     ("libxml2-utils", "/usr/bin/xmllint"),
     ("musl-tools", "/usr/bin/musl-gcc"),
+    ("net-tools", "/usr/sbin/ifconfig"),
     ("nftables", "/usr/sbin/nft"),
     ("runc", "/usr/sbin/runc"),
     ("util-linux", "/usr/bin/chrt"),

@@ -62,12 +62,20 @@ impl Host {
         mut command: Command,
         work: impl FnOnce(&mut Command) -> io::Result<T> + Send + 'static,
     ) -> Result<T, String> {
-        let (done, result) = channel();
         let program = command.get_program().display().to_string();
-        let job = Box::new(move || drop(done.send(work(&mut command))));
-        self.jobs.as_ref().ok_or("the host has gone")?.send(job).map_err(|error| error.to_string())?;
-        let worked = result.recv().map_err(|error| error.to_string())?;
+        let worked = self.within_it(move || work(&mut command))?;
         worked.map_err(|error| format!("cannot run {program} ({error}): is it installed?"))
+    }
+
+    /// Does something there, and waits for it.
+    pub fn within_it<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let (done, result) = channel();
+        let job = Box::new(move || drop(done.send(work())));
+        self.jobs.as_ref().ok_or("the host has gone")?.send(job).map_err(|error| error.to_string())?;
+        result.recv().map_err(|error| error.to_string())
     }
 
     /// The independent witness: `ip` of iproute2.
@@ -79,6 +87,14 @@ impl Host {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         Err(format!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// Sets a sysctl: a path below `/proc/sys`.
+    pub fn sysctl(&self, name: &str, value: &str) -> Result<(), String> {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("echo {value} > /proc/sys/{name}")]);
+        let status = self.run(command)?.status;
+        if status.success() { Ok(()) } else { Err(format!("{name}: {status}")) }
     }
 
     /// An interface that was just set up drops what it is given.

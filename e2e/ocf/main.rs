@@ -3,6 +3,7 @@
 //! Root is needed (network namespaces), and `ip` (iproute2) and `xmllint` (libxml2-utils).
 
 mod host;
+mod nonsense;
 mod steps;
 
 use std::{collections::BTreeMap, process::ExitCode};
@@ -21,6 +22,7 @@ const CASES: &str = include_str!("cases.yaml");
 #[serde(deny_unknown_fields)]
 struct Cases {
     agent: Vec<Case>,
+    weak: Vec<Case>,
     ours: Vec<Case>,
 }
 
@@ -47,10 +49,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut trials = vec![Trial::test("metadata", || steps::metadata().map_err(Failed::from))];
-    for (kind, cases) in [("agent", cases.agent), ("ours", cases.ours)] {
+    let mut trials = vec![
+        Trial::test("metadata", || steps::metadata().map_err(Failed::from)),
+        Trial::test("bad input", || nonsense::everywhere().map_err(Failed::from)),
+    ];
+    for (kind, cases) in [("agent: ", cases.agent), ("", cases.weak), ("ours: ", cases.ours)] {
         trials.extend(cases.into_iter().map(|case| {
-            let name = format!("{kind}: {}", case.name);
+            let name = [kind, &case.name].concat();
             Trial::test(name, move || one(case).map_err(Failed::from))
         }));
     }

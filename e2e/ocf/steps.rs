@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, process::Command};
 
 use serde_json::Value;
+use virtualip::network::Kernel;
 
 use super::{PROGRAM, host::Host};
 
@@ -34,6 +35,11 @@ impl Run {
             ["there", nic, address, label @ ..] => self.there(nic, address, label.first().copied()),
             ["gone", address] => self.gone(address),
             ["up", nic] => self.here.until_it_sends(nic),
+            ["down", nic] => self.down(nic),
+            ["listed", text] => self.listed(text, true),
+            ["unlisted", text] => self.listed(text, false),
+            ["sysctl", name, value] => self.here.sysctl(name, value),
+            ["agents", address, nic] => self.agents(address, nic),
             ["peer-knows", address] => self.peer_knows(address),
             [action, codes] => self.act(action, codes),
             _ => Err("there is no such step".to_owned()),
@@ -75,6 +81,34 @@ impl Run {
     fn gone(&self, address: &str) -> Result<(), String> {
         let said = self.here.ip("-o addr show")?;
         if said.contains(&format!(" {address}/")) { Err(format!("still there: {said}")) } else { Ok(()) }
+    }
+
+    fn down(&self, nic: &str) -> Result<(), String> {
+        let said = self.here.ip(&format!("link show {nic}"))?;
+        if said.contains(",UP") || said.contains("<UP") { Err(said) } else { Ok(()) }
+    }
+
+    /// `ifconfig` knows addresses by their labels only.
+    fn listed(&self, text: &str, listed: bool) -> Result<(), String> {
+        let said = self.here.run(Command::new("ifconfig"))?.stdout;
+        let said = String::from_utf8_lossy(&said);
+        let found = said.contains(&format!("{text}: ")) || said.contains(&format!(" {text} "));
+        if found == listed { Ok(()) } else { Err(format!("ifconfig prints {said}")) }
+    }
+
+    /// By the project's own hand, so that it is what the real one would be.
+    fn agents(&self, address: &str, nic: &str) -> Result<(), String> {
+        let address: ipnet::IpNet = address.parse().map_err(|_| "not an address with a prefix length")?;
+        let nic = nic.to_owned();
+        self.here.within_it(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map_err(|error| error.to_string())?.block_on(async {
+                let kernel = Kernel::open().map_err(|error| error.to_string())?;
+                let links = kernel.links().await.map_err(|error| error.to_string())?;
+                let link = links.by_name(&nic).ok_or("no such interface")?.index;
+                kernel.add(link, address, 60).await.map(drop).map_err(|error| error.to_string())
+            })
+        })?
     }
 
     /// An announcement is taken note of soon after it has come.

@@ -10,6 +10,7 @@ mod facts;
 mod guards;
 mod hand;
 mod input;
+mod inventory;
 mod lease_client;
 mod lease_watch;
 mod options;

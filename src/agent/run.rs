@@ -15,6 +15,7 @@ use super::facts;
 use super::guards::Guards;
 use super::hand::{Order, Target};
 use super::input::{Input, Inputs};
+use super::inventory;
 use super::perform::Performer;
 use super::planner::{Circumstances, Planner};
 use super::report::Report;
@@ -209,7 +210,7 @@ impl Agent {
                 return;
             }
         };
-        for found in marked {
+        for found in inventory::agents(marked) {
             let ip = found.address.addr();
             let owner = self.machine.titles().find(|(_, title)| {
                 let ours = title.content.holder.as_ref().is_some_and(|holder| holder.node == self.me);

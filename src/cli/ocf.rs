@@ -1,6 +1,11 @@
 //! `virtualip ocf`: the resource agent for Pacemaker.
 
-use std::{env, fs::File, io, process::ExitCode};
+use std::{
+    env,
+    fs::File,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use nix::sched::{CloneFlags, setns};
 
@@ -34,7 +39,13 @@ Exit codes (Open Cluster Framework):
   4  the privileges do not suffice (CAP_NET_ADMIN and CAP_NET_RAW are needed)
   5  this node lacks something
   6  the parameters make no sense
-  7  the address is not here";
+  7  the address is not here
+
+Examples:
+  pcs resource create web ocf:virtualip:VirtualIP ip=192.0.2.10     # after `make install-ocf`
+  crm configure primitive web ocf:virtualip:VirtualIP params ip=192.0.2.10 op monitor interval=10s
+  OCF_RESKEY_ip=192.0.2.10 virtualip ocf validate-all               # by hand: would it start here?
+  OCF_RESKEY_ip=192.0.2.10 virtualip ocf start";
 
 /// Runs one action.
 #[must_use]
@@ -42,8 +53,8 @@ pub fn run(args: &Args) -> ExitCode {
     let action = args.action.as_deref().unwrap_or_default();
     match action {
         "meta-data" => {
-            print!("{METADATA}");
-            return Code::Success.into();
+            let printed = io::stdout().lock().write_all(METADATA.as_bytes());
+            return printed.map_or(Code::Generic, |()| Code::Success).into();
         }
         "start" | "stop" | "monitor" | "status" | "validate-all" | ANNOUNCE => {}
         _ => {
@@ -148,8 +159,9 @@ fn open() -> Result<Kernel, OcfError> {
     Ok(Kernel::open()?)
 }
 
+/// What is no UTF-8 is no parameter left out: it is refused as what it is not.
 fn parameter(name: &str) -> Option<String> {
-    env::var(name).ok()
+    env::var_os(name).map(|text| text.to_string_lossy().into_owned())
 }
 
 /// Parameter `network_namespace`: one that `ip netns` made.

@@ -12,7 +12,7 @@ use crate::standalone::{self, Printer, Style};
 /// if it is killed the kernel removes them within 10 seconds. Nothing is elected: run it on one host. Placement is not
 /// looked at.
 #[derive(Debug, clap::Args)]
-#[command(after_help = super::EXIT_CODES)]
+#[command(after_help = AFTER_HELP)]
 pub struct Args {
     /// A file, or a folder with files, that ends in .yaml, .yml or .json
     #[arg(long, value_name = "FILE|FOLDER")]
@@ -22,6 +22,23 @@ pub struct Args {
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Output,
 }
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  stopped by SIGTERM or SIGINT, and all addresses removed
+  1  something failed; the last lines on standard error say what
+  2  the arguments do not make sense; nothing was done
+
+Examples:
+  virtualip run --manifests web.yaml              # with the file:
+    apiVersion: virtualip.dev/v1alpha1
+    kind: VirtualIP
+    metadata: {name: web}
+    spec: {addresses: [192.0.2.10]}               # on the interface that has this subnet
+  virtualip run --manifests /etc/virtualip -o json  # for each change a line such as
+    {\"name\":\"web\",\"address\":\"192.0.2.10\",\"interface\":\"eth0\",\"ready\":true,\"message\":\"\", ...}
+
+A file with a mistake counts as it was before; `virtualip validate` finds mistakes beforehand.";
 
 /// Why it ended.
 #[derive(Debug, thiserror::Error)]

@@ -31,7 +31,12 @@ const CODES: &str = "\
 Exit codes:
   0  all objects keep the rules
   1  one does not, or a file cannot be read
-  2  the arguments do not make sense";
+  2  the arguments do not make sense
+
+Examples:
+  virtualip validate -f web.yaml              # web.yaml:5: VirtualIP web: spec.interface: ...
+  virtualip validate -f deploy/ -o json       # every .yaml, .yml and .json in it
+  kustomize build . | virtualip validate -f - # what a pipeline is about to apply";
 
 /// Why nothing was checked.
 #[derive(Debug, thiserror::Error)]
@@ -67,18 +72,11 @@ pub fn run(args: &Args) -> Result<ExitCode, ValidateError> {
 }
 
 fn text(all: &Checked) -> String {
-    let mut lines: Vec<String> = all.problems.iter().map(line).collect();
+    let mut lines: Vec<String> = all.problems.iter().map(ToString::to_string).collect();
     let passed =
         if all.others == 0 { String::new() } else { format!(", {} of other kinds passed over", all.others) };
     lines.push(format!("valid: {}, problems: {}{passed}", all.objects.len(), all.problems.len()));
     lines.join("\n") + "\n"
-}
-
-fn line(problem: &crate::manifests::Problem) -> String {
-    let subject = [problem.object.as_str(), problem.field.as_str()];
-    let subject = subject.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
-    let colon = if subject.is_empty() { "" } else { ": " };
-    format!("{}:{}: {subject}{colon}{}", problem.file, problem.line, problem.message)
 }
 
 fn json(all: &Checked) -> String {

@@ -1,5 +1,7 @@
 //! Manifests against the custom resource definitions.
 
+use std::fmt::{self, Display, Formatter};
+
 use kube::core::cel::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,6 +49,17 @@ pub struct Problem {
     pub field: String,
     /// What to write instead.
     pub message: String,
+}
+
+/// As compilers have it: file, line, and what is the matter.
+impl Display for Problem {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.file, self.line)?;
+        for subject in [&self.object, &self.field].into_iter().filter(|subject| !subject.is_empty()) {
+            write!(f, "{subject}: ")?;
+        }
+        f.write_str(&self.message)
+    }
 }
 
 /// Reads a text, and holds every object of ours in it to the rules.

@@ -41,7 +41,8 @@ impl Kernel {
     ///
     /// # Errors
     /// [`AddressError::Foreign`] when the node has it from somebody else, with any prefix length, on this interface
-    /// or on another that answers for it; nothing is changed then.
+    /// or on another that answers for it; nothing is changed then. A permanent address with our mark is the resource
+    /// agent's (`virtualip ocf`), and as foreign.
     pub async fn add(&self, link: u32, address: IpNet, lifetime: u32) -> Result<Added, AddressError> {
         self.add_as(link, address, &Setup::leased(lifetime)).await
     }
@@ -50,7 +51,7 @@ impl Kernel {
     /// change.
     ///
     /// # Errors
-    /// As [`Kernel::add`].
+    /// As [`Kernel::add`]. To a permanent one, those with a lifetime are foreign: an agent's.
     pub async fn add_as(&self, link: u32, address: IpNet, setup: &Setup) -> Result<Added, AddressError> {
         let look = self.look(&[(link, address)]).await?;
         self.add_after(&look, link, address, setup).await
@@ -137,11 +138,12 @@ impl Kernel {
     ) -> Result<Added, AddressError> {
         let name = look.names.get(&link).ok_or(AddressError::NoLink { address, link })?;
         for there in look.present.iter().filter(|there| there.address.addr() == address.addr()) {
-            if !there.marked && (there.link == link || self.answers(there.link).await?) {
+            let ours = there.kept_like(setup);
+            if !ours && (there.link == link || self.answers(there.link).await?) {
                 return Err(self.foreign(there).await);
             }
             // Of one IPv6 address an interface has one prefix length only: ours may have had another before.
-            if there.marked && there.link == link && there.address != address && address.addr().is_ipv6() {
+            if ours && there.link == link && there.address != address && address.addr().is_ipv6() {
                 self.delete(there).await?;
             }
         }
@@ -172,11 +174,11 @@ impl Kernel {
     ) -> Result<Added, AddressError> {
         let present = self.addresses(Some(link)).await?;
         match present.iter().find(|there| there.address.addr() == address.addr()) {
-            Some(there) if there.marked && there.address == address => {
+            Some(there) if there.kept_like(setup) && there.address == address => {
                 self.replace(name, link, address, setup).await?;
                 Ok(Added::Renewed)
             }
-            Some(there) if !there.marked => Err(self.foreign(there).await),
+            Some(there) if !there.kept_like(setup) => Err(self.foreign(there).await),
             _ => {
                 let source = io::Error::from(Errno::EEXIST);
                 Err(AddressError::Refused { verb: "add", address, link, source })
@@ -192,8 +194,9 @@ impl Kernel {
         lifetime: u32,
     ) -> Result<(), AddressError> {
         let name = look.names.get(&link).ok_or(AddressError::NoLink { address, link })?;
+        let setup = Setup::leased(lifetime);
         match look.exactly(link, address) {
-            Some(there) if there.marked => self.replace(name, link, address, &Setup::leased(lifetime)).await,
+            Some(there) if there.kept_like(&setup) => self.replace(name, link, address, &setup).await,
             Some(there) => Err(self.foreign(there).await),
             None => Err(AddressError::Missing { address, link }),
         }

@@ -25,7 +25,8 @@ pub struct Marked {
     pub link: u32,
     /// Address and prefix length.
     pub address: IpNet,
-    /// How long until the kernel removes it; none if it never does, which is not our doing.
+    /// How long until the kernel removes it; none if it never does: then the resource agent (`virtualip ocf`) configured
+    /// it, and no agent of a cluster touches it.
     pub valid_for: Option<Duration>,
 }
 

@@ -11,7 +11,7 @@ use rtnetlink::packet_route::{
     },
 };
 
-use super::{Link, Mac, Marked, mark::Mark};
+use super::{Link, Mac, Marked, Setup, mark::Mark};
 
 /// `valid_lft` of an address that never expires (`INFINITY_LIFE_TIME`).
 pub(super) const FOREVER: u32 = u32::MAX;
@@ -52,6 +52,12 @@ impl Configured {
             label,
             valid_for: (valid != FOREVER).then(|| Duration::from_secs(valid.into())),
         })
+    }
+
+    /// Whether it is of the kind that `setup` makes: permanent addresses with our mark are the resource agent's, those
+    /// with a lifetime an agent's. Neither takes what is the other's.
+    pub fn kept_like(&self, setup: &Setup) -> bool {
+        self.marked && self.valid_for.is_some() == setup.lifetime.is_some()
     }
 
     /// Without what only the kernel needs to know.

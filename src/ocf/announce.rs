@@ -58,8 +58,8 @@ async fn repeat(
         if round > 0 {
             sleep(interval).await;
         }
-        let marked = kernel.marked().await?;
-        if !marked.iter().any(|there| there.link == link.index && there.address == net) {
+        let mut marked = kernel.marked().await?.into_iter().filter(|there| there.valid_for.is_none());
+        if !marked.any(|there| there.link == link.index && there.address == net) {
             return Ok(());
         }
         announcer.announce(link, net.addr())?;

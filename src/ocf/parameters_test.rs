@@ -93,16 +93,117 @@ fn lvs_support_is_for_ipv4() {
 #[test]
 fn every_parameter_that_is_read_is_documented() {
     let code = include_str!("parameters.rs");
-    let documented: Vec<&str> = super::super::METADATA
-        .split("<parameter name=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect();
+    let documented: Vec<&str> = documented().collect();
     for name in code.split("source.").skip(1).filter_map(|rest| {
         let (call, rest) = rest.split_once("(\"")?;
         ["text", "switch", "number"].contains(&call).then(|| rest.split('"').next())?
     }) {
         let internal = name.starts_with("CRM_meta") || name == "netmask";
         assert!(internal || documented.contains(&name), "{name} is not in metadata.xml");
+    }
+}
+
+/// What people, scripts and line noise have put into parameters.
+const NONSENSE: &[&str] = &[
+    "",
+    " ",
+    "\n",
+    "\t24",
+    "-1",
+    "0",
+    "1",
+    "24",
+    "33",
+    "129",
+    "300",
+    "4294967295",
+    "4294967296",
+    "1e9",
+    "0x18",
+    "٢٤",
+    "+",
+    "-",
+    "/",
+    ":",
+    "::",
+    "%",
+    "eth0",
+    "eth0:",
+    ":web",
+    "eth0:a:b",
+    "fe80::1%eth0",
+    "fe80::1",
+    "192.0.2.2",
+    "192.0.2.2/24",
+    "0192.0.2.2",
+    "192.0.2",
+    "255.255.255.0",
+    "255.0.255.0",
+    "::ffff:192.0.2.2",
+    "2001:db8::2",
+    "true",
+    "TRUE",
+    "ja",
+    "maybe",
+    "forever",
+    "$(reboot)",
+    "`id`",
+    "a\nb",
+    "\u{fffd}",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "\0",
+    "日本",
+];
+
+fn documented() -> impl Iterator<Item = &'static str> {
+    let names = super::super::METADATA.split("<parameter name=\"").skip(1);
+    names.filter_map(|rest| rest.split('"').next())
+}
+
+#[test]
+fn nonsense_is_refused_in_one_line_that_names_the_parameter_or_taken_within_bounds() {
+    let names: Vec<&str> =
+        documented().chain(["CRM_meta_clone_max", "CRM_meta_interval", "netmask"]).collect();
+    let mut refused = 0;
+    let pairs = names.iter().flat_map(|name| NONSENSE.iter().map(move |value| (*name, *value)));
+    let pairs: Vec<_> = pairs.collect();
+    for base in [&[("ip", "192.0.2.2")][..], &[("ip", "2001:db8::2")], &[]] {
+        for (number, first) in pairs.iter().enumerate() {
+            // Each one alone, and with another one that is as bad.
+            let second = pairs[(number * 7919) % pairs.len()];
+            for bad in [&[*first][..], &[*first, second]] {
+                match read(&[bad, base].concat()) {
+                    Ok(read) => within_bounds(&read, bad),
+                    Err(said) => {
+                        refused += 1;
+                        let (name, problem) =
+                            said.strip_prefix("parameter ").unwrap().split_once(": ").unwrap();
+                        let known = documented().chain(["CRM_meta_clone_max"]).any(|known| known == name);
+                        assert!(known, "{said}");
+                        assert!(!problem.is_empty() && !said.chars().any(char::is_control), "{said:?}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 1000, "{refused}");
+}
+
+fn within_bounds(read: &Parameters, set: &[(&str, &str)]) {
+    let max = if read.subject.ip.is_ipv4() { 32 } else { 128 };
+    assert!(read.netmask.is_none_or(|length| (1..=max).contains(&length)), "{set:?}");
+    assert!(read.count >= 1, "{set:?}");
+    assert!(read.label.is_none() || read.subject.ip.is_ipv4(), "{set:?}");
+    assert!(read.subject.nic.as_ref().is_none_or(|nic| !nic.contains(':')), "{set:?}");
+}
+
+#[test]
+fn every_documented_parameter_has_a_type_that_pacemaker_knows_and_a_text() {
+    for parameter in super::super::METADATA.split("<parameter ").skip(1) {
+        let (head, _) = parameter.split_once("</parameter>").unwrap();
+        let known = ["string", "integer", "boolean"]
+            .iter()
+            .any(|kind| head.contains(&format!("content type=\"{kind}\"")));
+        assert!(known && head.contains("<longdesc lang=\"en\">") && head.contains("<shortdesc"), "{head}");
     }
 }

@@ -147,10 +147,10 @@ pub async fn monitor(kernel: &Kernel, subject: &Subject, carrier: bool) -> Resul
 }
 
 /// The address with our mark; more than one only if somebody changed prefix or interface. A link-local address on
-/// another interface is another address.
+/// another interface is another address, and one with a lifetime belongs to an agent of a cluster on this host.
 pub(super) async fn ours(kernel: &Kernel, subject: &Subject, links: &Links) -> Result<Vec<Marked>, OcfError> {
     let mut marked = kernel.marked().await?;
-    marked.retain(|there| there.address.addr() == subject.ip);
+    marked.retain(|there| there.address.addr() == subject.ip && there.valid_for.is_none());
     if let Some(nic) = subject.nic.as_ref().filter(|_| is_link_local(subject.ip)) {
         marked.retain(|there| links.by_index(there.link).is_some_and(|link| link.name == *nic));
     }

@@ -84,7 +84,7 @@ impl<W: Write> Printer<W> {
             writeln!(self.out, "{}", text.trim_end())?;
         }
         for problem in problems {
-            writeln!(self.out, "{}:{}: {}: {}", problem.file, problem.line, problem.field, problem.message)?;
+            writeln!(self.out, "{problem}")?;
         }
         Ok(())
     }

@@ -85,6 +85,27 @@ fn a_permanent_address_is_configured_as_said() {
 }
 
 #[test]
+fn what_pacemaker_has_is_foreign_to_an_agent_and_the_other_way_round() {
+    in_namespace(async || {
+        let (kernel, near) = opened().await;
+        for (permanent, leased) in [("192.0.2.5/32", "192.0.2.6/32"), ("2001:db8::5/128", "2001:db8::6/128")]
+            .map(|(a, b)| (net(a), net(b)))
+        {
+            kernel.add_as(near, permanent, &Setup::permanent()).await.unwrap();
+            let refused = kernel.add(near, permanent, 60).await.unwrap_err();
+            assert!(matches!(refused, AddressError::Foreign { .. }), "{refused}");
+            let refused = kernel.renew(near, permanent, 60).await.unwrap_err();
+            assert!(matches!(refused, AddressError::Foreign { .. }), "{refused}");
+            kernel.add(near, leased, 60).await.unwrap();
+            let refused = kernel.add_as(near, leased, &Setup::permanent()).await.unwrap_err();
+            assert!(matches!(refused, AddressError::Foreign { .. }), "{refused}");
+        }
+        let lifetimes = kernel.marked().await.unwrap().into_iter().map(|there| there.valid_for.is_some());
+        assert_eq!(lifetimes.filter(|ends| *ends).count(), 2, "nothing was changed");
+    });
+}
+
+#[test]
 fn a_permanent_ipv6_address_is_a_source_only_if_it_may() {
     in_namespace(async || {
         let (kernel, near) = opened().await;
