@@ -72,9 +72,9 @@ struct Failure {
 }
 
 impl Failure {
-    /// `ocf_exit_reason`: Pacemaker shows the line that starts so.
+    /// `ocf_exit_reason`: Pacemaker shows the line that starts so. Names in it are as they were written.
     fn say(self) -> Code {
-        eprintln!("ocf-exit-reason:{}", self.reason);
+        eprintln!("ocf-exit-reason:{}", self.reason.replace(char::is_control, " "));
         self.code
     }
 }
