@@ -1,0 +1,97 @@
+//! The real socket, on the loopback interface.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use super::super::frame::MAX_DATAGRAM;
+use super::super::key::KeyRing;
+use super::super::{Delivery, Mesh, MeshError, Reject};
+use super::key;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn meshes(ip: std::net::IpAddr) -> (Mesh, Mesh) {
+    let (mut one, mut two) = (Mesh::open("n1", 0).unwrap(), Mesh::open("n2", 0).unwrap());
+    let at = |mesh: &Mesh| Some(SocketAddr::new(ip, mesh.port().unwrap()));
+    let peers = [("n1".into(), at(&one)), ("n2".into(), at(&two))].into();
+    for mesh in [&mut one, &mut two] {
+        mesh.set_keys(KeyRing::new(key(1), []));
+        mesh.set_peers(&peers);
+    }
+    (one, two)
+}
+
+/// What arrives at `here`, while `there` listens too.
+async fn next(here: &mut Mesh, there: &mut Mesh) -> Delivery {
+    tokio::select! {
+        delivery = here.receive() => delivery,
+        _ = there.receive() => panic!("that was not for it"),
+        () = tokio::time::sleep(SECOND) => panic!("nothing arrived"),
+    }
+}
+
+#[tokio::test]
+async fn messages_go_both_ways_over_ipv4_and_ipv6() {
+    for ip in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+        let (mut one, mut two) = meshes(ip);
+        one.send("n2", b"ask").unwrap();
+        assert_eq!(next(&mut two, &mut one).await, Delivery { from: "n1".into(), payload: b"ask".to_vec() });
+        two.send("n1", b"promise").unwrap();
+        let answer = next(&mut one, &mut two).await;
+        assert_eq!(answer, Delivery { from: "n2".into(), payload: b"promise".to_vec() });
+        assert_eq!(one.silence("n2", SECOND), None);
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_gets_no_answer_and_is_counted() {
+    let (mut one, _) = meshes(Ipv4Addr::LOCALHOST.into());
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = one.port().unwrap();
+    for noise in [&[][..], b"hello?", &[0; MAX_DATAGRAM], &[0; MAX_DATAGRAM + 1], &[0; 9000]] {
+        stranger.send_to(noise, (Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    }
+    let counts = one.counts();
+    let rejected = |reason: Reject| counts.figures().rejected[reason.index()];
+    let all = async {
+        while rejected(Reject::Malformed) + rejected(Reject::Oversized) < 5 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        delivery = one.receive() => panic!("{delivery:?}"),
+        done = timeout(SECOND, all) => done.unwrap(),
+    }
+    assert_eq!(rejected(Reject::Oversized), 2);
+    assert_eq!(counts.figures().sent, 0);
+    let error = stranger.try_recv(&mut [0; 10]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "not a byte came back");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let one = Mesh::open("n1", 0).unwrap();
+    let port = one.port().unwrap();
+    let error = Mesh::open("n2", port).unwrap_err();
+    assert!(matches!(error, MeshError::Bind { port: named, .. } if named == port), "{error}");
+}
+
+#[tokio::test]
+async fn a_message_takes_less_than_a_millisecond() {
+    let (mut one, mut two) = meshes(Ipv4Addr::LOCALHOST.into());
+    one.send("n2", b"hello").unwrap();
+    next(&mut two, &mut one).await;
+    let mut spans = Vec::new();
+    for _ in 0..200 {
+        let begin = Instant::now();
+        one.send("n2", &[7; 100]).unwrap();
+        next(&mut two, &mut one).await;
+        spans.push(begin.elapsed());
+    }
+    spans.sort();
+    // The median: a test machine is busy with other things.
+    assert!(spans[100] < Duration::from_millis(1), "{:?}", spans[100]);
+}
