@@ -259,6 +259,10 @@ impl Agent {
         if self.outside.deadline.get().is_none() {
             return;
         }
+        // An interface that was added since the ear was opened may be on the same segment.
+        if self.links.iter().any(|link| link.mac == Some(mac)) {
+            return;
+        }
         let up = |key: &VipKey| self.machine.up(key).is_some_and(|up| up.contains(&address));
         let Some(key) = self.machine.titles().map(|(key, _)| key).find(|key| up(key)).cloned() else {
             return;

@@ -1,6 +1,6 @@
 //! The connection over which this room asks the kernel and changes its addresses.
 
-use std::io;
+use std::{io, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use nix::{errno::Errno, sys::utsname::uname};
@@ -13,11 +13,15 @@ use rtnetlink::{
         link::{LinkAttribute, LinkExtentMask, LinkMessage},
     },
 };
+use tokio::{sync::Mutex, time::sleep};
 
 use super::{Link, Links, Marked, mark::Mark, message, message::Configured, request};
 
 /// Lists are asked for again so often when the kernel says that they changed in between.
 const DUMP_TRIES: usize = 32;
+
+/// What is left of a list that nobody waits for is read within this time.
+const UNREAD: Duration = Duration::from_millis(1);
 
 /// A handle to the kernel's interfaces and addresses; cheap to clone.
 ///
@@ -26,6 +30,8 @@ const DUMP_TRIES: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Kernel {
     handle: Handle,
+    /// The kernel writes one list at a time for a connection, and refuses to begin another (`EBUSY`).
+    listing: Arc<Mutex<()>>,
     pub(super) mark: Mark,
 }
 
@@ -71,7 +77,7 @@ impl Kernel {
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
         tokio::spawn(connection);
-        Ok(Self { handle, mark: running_mark()? })
+        Ok(Self { handle, listing: Arc::default(), mark: running_mark()? })
     }
 
     /// All interfaces with the addresses that are not ours.
@@ -190,10 +196,13 @@ impl Kernel {
         request: RouteNetlinkMessage,
         pick: impl Fn(RouteNetlinkMessage) -> Option<T>,
     ) -> Result<Vec<T>, KernelError> {
+        let _turn = self.listing.lock().await;
         for _ in 0..DUMP_TRIES {
             match self.dump_once(request.clone(), &pick).await {
                 Ok(Some(list)) => return Ok(list),
                 Ok(None) => {}
+                // Whoever had the turn before has not waited for the end of the list.
+                Err(source) if source.raw_os_error() == Some(Errno::EBUSY as i32) => sleep(UNREAD).await,
                 Err(source) => return Err(KernelError::List { what, source }),
             }
         }

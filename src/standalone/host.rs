@@ -187,7 +187,9 @@ impl Host {
 
     /// Another host claims an address of ours: it is told better. Says whether that is news.
     pub fn defend(&mut self, claim: Claim) -> bool {
-        if !self.up.contains_key(&claim.address) {
+        // An interface that was added since the ear was opened may be on the same segment.
+        let own = self.links.iter().any(|link| link.mac == Some(claim.mac));
+        if own || !self.up.contains_key(&claim.address) {
             return false;
         }
         let before = self.claims.get(&claim.address).copied();

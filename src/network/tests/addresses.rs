@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{StreamExt, future::join_all};
 use ipnet::IpNet;
 
 use crate::network::{
@@ -326,6 +326,34 @@ fn where_ipv6_is_disabled_the_refusal_says_how_to_enable_it() {
         sysctl("ipv6/conf/near/disable_ipv6", "1");
         let refused = kernel.add(near, net("2001:db8::5/128"), 60).await.unwrap_err();
         assert!(refused.to_string().contains("set net.ipv6.conf.near.disable_ipv6=0"), "{refused}");
+    });
+}
+
+#[test]
+fn many_may_ask_at_once_and_some_may_lose_patience() {
+    in_namespace(async || {
+        let (kernel, _) = opened().await;
+        for number in 0..50 {
+            ip(&format!("link add d{number} type bridge"));
+        }
+        for round in 0..20 {
+            let asked = (0..10).map(|late| {
+                let kernel = kernel.clone();
+                tokio::spawn(async move {
+                    // Each comes while the others are under way.
+                    for _ in 0..late * round {
+                        tokio::task::yield_now().await;
+                    }
+                    kernel.links().await.map(|links| links.iter().count())
+                })
+            });
+            let asked: Vec<_> = asked.collect();
+            let impatient = tokio::time::timeout(Duration::from_micros(50 * round), kernel.links()).await;
+            drop(impatient);
+            for links in join_all(asked).await {
+                assert!(links.unwrap().unwrap() > 50);
+            }
+        }
     });
 }
 
