@@ -12,7 +12,7 @@ use super::{
 };
 use ipnet::IpNet;
 use std::{net::IpAddr, sync::Arc, time::Duration};
-use virtualip::network::{Announcer, Kernel};
+use virtualip::network::{Announcer, Kernel, Setup};
 
 /// So long that it does not go by itself within a test, in seconds.
 const LONG: u32 = 600;
@@ -22,18 +22,30 @@ const DIGITS: u8 = 99;
 const UP: Duration = Duration::from_secs(5);
 
 impl Node {
-    /// Configures an address with the agents' mark.
+    /// Configures an address as an agent does.
     ///
     /// # Errors
     /// When the node is off, or its kernel refuses.
     pub fn add_marked(&self, interface: &str, address: IpNet) -> Result<()> {
+        self.add_as(interface, address, Setup::leased(LONG))
+    }
+
+    /// Configures an address as the resource agent does for a Pacemaker on the node.
+    ///
+    /// # Errors
+    /// As [`Node::add_marked`].
+    pub fn add_permanent(&self, interface: &str, address: IpNet) -> Result<()> {
+        self.add_as(interface, address, Setup::permanent())
+    }
+
+    fn add_as(&self, interface: &str, address: IpNet, setup: Setup) -> Result<()> {
         let name = interface.to_owned();
         namespaces::in_network(self.host.pid()?, move || {
             awaited(async {
                 let kernel = Kernel::open().map_err(told)?;
                 let links = kernel.links().await.map_err(told)?;
                 let link = links.find(address.addr(), Some(&name)).map_err(told)?;
-                kernel.add(link.index, address, LONG).await.map(drop).map_err(told)
+                kernel.add_as(link.index, address, &setup).await.map(drop).map_err(told)
             })
         })
     }

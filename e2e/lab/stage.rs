@@ -119,6 +119,14 @@ impl<'a> Stage<'a> {
         if now == old { Err(Error::other(format!("{} went back to {old}", vip.name))) } else { Ok(now) }
     }
 
+    /// Waits until the first `VirtualIP` is at rest, wherever that is, and says on which node.
+    ///
+    /// # Errors
+    /// When it does not come to rest.
+    pub fn settled(&self) -> Result<String> {
+        settled(self.lab, self.first()?)
+    }
+
     /// Waits until no node has an address of the first `VirtualIP`.
     ///
     /// # Errors

@@ -13,17 +13,20 @@ use crate::{
 use std::net::IpAddr;
 
 super::tests![
-    an_address_that_a_foreign_host_has_waits_until_that_is_gone,
+    weak_spot_7_an_address_that_a_foreign_host_has_waits_until_that_is_gone,
     an_address_configured_by_hand_on_a_node_is_never_touched,
     a_stale_address_of_ours_is_removed_when_the_agent_starts,
-    a_stale_address_that_another_node_owns_now_is_removed_when_the_agent_starts,
+    an_address_of_a_pacemaker_on_the_node_is_left_alone,
+    weak_spot_8_a_stale_address_is_removed_when_the_agent_starts_and_the_healthy_one_does_not_notice,
     a_foreign_host_that_claims_the_address_is_answered_and_told_of,
 ];
 
 /// The client's hardware address.
 const FOREIGN: &str = "02:00:00:00:00:05";
+/// A silence that is the busy machine's, not the address's, in microseconds.
+const HICCUP_US: u64 = 100_000;
 
-fn an_address_that_a_foreign_host_has_waits_until_that_is_gone(lab: &Cluster) -> Outcome {
+fn weak_spot_7_an_address_that_a_foreign_host_has_waits_until_that_is_gone(lab: &Cluster) -> Outcome {
     let vip = Vip::dual("web", 200);
     lab.client_exec(&["ip", "address", "add", "192.168.200.200/32", "dev", "eth0"])?;
     let waited = waits_for_foreigner(lab, &vip);
@@ -72,8 +75,37 @@ fn a_stale_address_of_ours_is_removed_when_the_agent_starts(lab: &Cluster) -> Ou
     Ok(())
 }
 
+/// Whether the agent starts, or is asked for the same address.
+fn an_address_of_a_pacemaker_on_the_node_is_left_alone(lab: &Cluster) -> Outcome {
+    let (node, theirs) = (lab.node("n2")?, IpAddr::from([192, 168, 200, 222]));
+    node.add_permanent("eth1", "192.168.200.222/32".parse()?)?;
+    let left = left_to_pacemaker(lab, node, theirs);
+    node.exec(&["ip", "address", "del", "192.168.200.222/32", "dev", "eth1"])?;
+    left
+}
+
+fn left_to_pacemaker(lab: &Cluster, node: &Node, theirs: IpAddr) -> Outcome {
+    let old = node.kill_agent()?;
+    node.wait_new_agent(old)?;
+    lab.wait_agents_ready()?;
+    assert!(node.shows(theirs)?, "the new agent removed it");
+    let vip = Vip { name: "same".to_owned(), addresses: vec![theirs] };
+    lab.apply(&vip.manifest())?;
+    let said = told_of_foreigner(lab, &vip)?;
+    assert!(said.contains(&node.mac("eth1")?), "{said}");
+    let shown = node.exec(&["ip", "-oneline", "address", "show", "to", &theirs.to_string()])?;
+    assert!(shown.contains("valid_lft forever"), "{shown}");
+    lab.kubectl(&["delete", &vip.object(), "--timeout=60s"])?;
+    assert!(node.shows(theirs)?, "it went with the VirtualIP");
+    Ok(())
+}
+
+/// IPaddr2 under Pacemaker: the probe at boot finds two running instances, and both are stopped before one is started again.
+///
 /// While the stale address is there, its node is not heard: the two would answer, by the test's own doing.
-fn a_stale_address_that_another_node_owns_now_is_removed_when_the_agent_starts(lab: &Cluster) -> Outcome {
+fn weak_spot_8_a_stale_address_is_removed_when_the_agent_starts_and_the_healthy_one_does_not_notice(
+    lab: &Cluster,
+) -> Outcome {
     let stage = Stage::dual(lab)?;
     let owner = stage.owner.clone();
     let node = lab.nodes().iter().find(|node| node.name() != owner).ok_or("a lab of one node")?;
@@ -83,7 +115,11 @@ fn a_stale_address_that_another_node_owns_now_is_removed_when_the_agent_starts(l
     node.start_programs()?;
     gone(node, [192, 168, 200, 200].into())?;
     node.heal_data()?;
-    assert_eq!(stage.end()?.owner(), owner);
+    let ending = stage.end()?;
+    for (address, seen) in &ending.verdict.report.addresses {
+        assert_eq!(ending.verdict.owners(&address.to_string())?, [owner.as_str()]);
+        assert!(seen.longest_silence_us < HICCUP_US, "{address} was silent: {:?}", seen.silences);
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The tests, a file per subject. A test is a function with a sentence for a name.
 
+mod acceptance;
 mod admission;
 mod agents;
 mod conflicts;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Case> {
         links::all(),
         foreign::all(),
         outages::all(),
+        acceptance::all(),
         many::all(),
         uninstall::all(),
         rights::all(),
