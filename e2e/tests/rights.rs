@@ -14,6 +14,9 @@ use std::{collections::BTreeSet, error::Error, fs};
 
 super::tests![the_agents_use_every_right_they_have_and_ask_for_no_other];
 
+/// The agents' own Secret.
+const KEYS: &str = "virtualip-keys";
+
 /// Scope, group, resource and verb.
 type Right = (&'static str, String, String, String);
 
@@ -34,6 +37,9 @@ fn the_agents_use_every_right_they_have_and_ask_for_no_other(lab: &Cluster) -> O
 
 /// Everything that happens to a `VirtualIP` and concerns the API server.
 fn live(lab: &Cluster) -> Result<()> {
+    // Keys that make no sense are written anew.
+    let broken = r#"{"data": {"current": "bm9uZQ=="}}"#;
+    lab.kubectl(&["patch", "secret", KEYS, "-n", NAMESPACE, "--patch", broken])?;
     let vip = Vip::ready(lab, "web", &["192.168.200.240"])?;
     let owner = vip.owner()?;
     lab.node(&owner)?.power_off()?;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
-use kube::api::PartialObjectMeta;
 
 use crate::api::{NodeInterface, VirtualIP, VirtualIPNode};
 use crate::network::{Link, Links};
@@ -43,12 +42,7 @@ pub fn interfaces(published: &[NodeInterface]) -> Vec<InterfaceFacts> {
 
 /// A node as its objects describe it.
 #[must_use]
-pub fn node(
-    name: &str,
-    alive: bool,
-    object: Option<&PartialObjectMeta<Node>>,
-    own: Option<&VirtualIPNode>,
-) -> NodeFacts {
+pub fn node(name: &str, alive: bool, object: Option<&Node>, own: Option<&VirtualIPNode>) -> NodeFacts {
     let published = own.and_then(|own| own.status.as_ref()).map(|status| interfaces(&status.interfaces));
     NodeFacts {
         name: name.to_owned(),

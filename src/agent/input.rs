@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 
 use crate::api::VipKey;
+use crate::mesh::KeyRing;
 use crate::network::{Links, Mac};
 use crate::ownership::Event;
 
@@ -52,6 +53,8 @@ pub enum Input {
         /// Whose claim.
         mac: Mac,
     },
+    /// From now on these keys count for datagrams between agents.
+    Keys(KeyRing),
     /// The agent shall leave (SIGTERM).
     Terminate,
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::api::names::MAX_NODE_NAME;
 use crate::ownership::{Timing, TimingError};
 
+/// Much longer than a key needs to be known everywhere, and than a former one is accepted.
+const KEY_PERIOD_MIN: Duration = Duration::from_mins(5);
+
 /// What an agent is told at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -17,6 +20,10 @@ pub struct Options {
     pub lease_duration: Duration,
     /// Time between two renewals.
     pub renew_interval: Duration,
+    /// UDP port of all agents for messages between them; zero: there are none.
+    pub peer_port: u16,
+    /// How often the key of those messages is changed.
+    pub key_period: Duration,
     /// Where /healthz, /readyz and /metrics are served.
     pub listen: SocketAddr,
 }
@@ -32,6 +39,9 @@ pub enum OptionsError {
     /// The two spans do not fit together.
     #[error(transparent)]
     Timing(#[from] TimingError),
+    /// Keys must live longer than agents need to hear of them.
+    #[error("key period {0:?} is too short: agents need time to hear of a new key, so use 5m or more")]
+    KeyPeriod(Duration),
     /// The name of the Node is needed.
     #[error("the name of this node is empty: set NODE_NAME from the pod's spec.nodeName, or use --node-name")]
     NoNode,
@@ -57,6 +67,14 @@ impl Options {
             return Err(OptionsError::Fraction(self.lease_duration));
         }
         Ok(Timing::new(self.lease_duration, self.renew_interval)?)
+    }
+
+    /// How often keys are changed.
+    ///
+    /// # Errors
+    /// When that is too often.
+    pub fn check_key_period(&self) -> Result<(), OptionsError> {
+        if self.key_period < KEY_PERIOD_MIN { Err(OptionsError::KeyPeriod(self.key_period)) } else { Ok(()) }
     }
 
     /// Looks at the names: an empty environment variable is as good as none.
@@ -87,6 +105,8 @@ mod tests {
             namespace: "virtualip-system".to_owned(),
             lease_duration: Duration::from_secs(3),
             renew_interval: Duration::from_secs(1),
+            peer_port: 7473,
+            key_period: Duration::from_hours(24),
             listen: ([127, 0, 0, 1], 7472).into(),
         }
     }
@@ -102,6 +122,14 @@ mod tests {
         );
         let nowhere = Options { namespace: String::new(), ..options() };
         assert_eq!(nowhere.check_names(), Err(OptionsError::NoNamespace));
+    }
+
+    #[test]
+    fn keys_live_for_a_while() {
+        assert_eq!(options().check_key_period(), Ok(()));
+        let period = Duration::from_secs(299);
+        let hasty = Options { key_period: period, ..options() };
+        assert_eq!(hasty.check_key_period(), Err(OptionsError::KeyPeriod(period)));
     }
 
     #[test]

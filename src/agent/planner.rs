@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
+use kube::runtime::reflector::Store;
 use tokio::time::Instant;
 
 use super::entitlement::{Claimant, Entitlement, entitle};
@@ -104,7 +106,7 @@ impl Planner {
             .iter()
             .filter_map(|(key, object)| facts::vip(object, holder(around.machine, key, around.now)))
             .collect();
-        let mut plans = plan(&vips, &self.nodes(around));
+        let mut plans = plan(&vips, &self.placed(around));
         let mut shares = entitle(&claimants(&objects, around.machine));
         let leftovers = around.machine.titles().map(|(key, _)| key.clone());
         let keys: BTreeSet<VipKey> = objects.keys().cloned().chain(leftovers).collect();
@@ -124,8 +126,14 @@ impl Planner {
         self.changes(around)
     }
 
+    /// All Node objects.
+    #[must_use]
+    pub fn nodes(&self) -> &Store<Node> {
+        &self.objects.nodes
+    }
+
     /// Live nodes and those with an object, with this node's own interfaces as they are now.
-    fn nodes(&self, around: &Circumstances<'_>) -> Vec<NodeFacts> {
+    fn placed(&self, around: &Circumstances<'_>) -> Vec<NodeFacts> {
         let objects = self.objects.nodes.state();
         let own = self.objects.vipnodes.state();
         let live: BTreeSet<&str> = around.machine.live().map(|node| node.0.as_str()).collect();

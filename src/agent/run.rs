@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::deadline::{Deadline, now};
 use super::facts;
@@ -16,6 +16,7 @@ use super::guards::Guards;
 use super::hand::{Order, Target};
 use super::input::{Input, Inputs};
 use super::inventory;
+use super::peers::Peers;
 use super::perform::Performer;
 use super::planner::{Circumstances, Planner};
 use super::report::Report;
@@ -51,6 +52,8 @@ pub struct Outside {
     pub deadline: Deadline,
     /// Finalizers of `VirtualIP`s.
     pub guards: Guards,
+    /// The agents of other nodes.
+    pub peers: Peers,
     /// Starts all watches again.
     pub restart: Arc<Notify>,
     /// Status, Events, metrics and logs.
@@ -117,6 +120,7 @@ impl Agent {
                     Some(input) => self.take(input).await,
                     None => return,
                 },
+                delivery = self.outside.peers.next() => debug!(from = %delivery.from, "a message"),
                 () = tokio::time::sleep_until(timer) => self.step(Event::Tick),
             }
             self.outside.report.turned(Instant::now().saturating_duration_since(timer));
@@ -133,9 +137,14 @@ impl Agent {
                 self.outside.report.synced();
             }
             Input::Own(event) => self.step(event),
-            Input::Objects => self.plan_soon(),
+            Input::Objects => {
+                self.outside.peers.look(self.planner.nodes());
+                self.plan_soon();
+            }
+            Input::Keys(keys) => self.outside.peers.use_keys(keys),
             Input::Listed => {
                 self.listed = true;
+                self.outside.peers.look(self.planner.nodes());
                 self.plan_now();
             }
             Input::Uninstall => self.uninstall(),

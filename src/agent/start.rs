@@ -13,9 +13,11 @@ use super::deadline::Deadline;
 use super::guards::Guards;
 use super::hand::Hand;
 use super::input::{Input, Inputs};
+use super::keys;
 use super::lease_client::LeaseClient;
 use super::lease_watch::LeaseWatch;
 use super::options::{Options, OptionsError};
+use super::peers::Peers;
 use super::perform::Performer;
 use super::planner::Planner;
 use super::report::{Report, Sinks};
@@ -24,10 +26,11 @@ use super::senses;
 use super::uninstall::{self, Rights};
 use super::watches::Objects;
 use crate::api::{VirtualIPNode, VirtualIPNodeSpec};
+use crate::mesh::MeshError;
 use crate::network::{Announcer, HostLock, Kernel, KernelError, LockError, Monitor, WireError};
 use crate::observe::health::{self, Health, HealthError};
 use crate::observe::metrics;
-use crate::observe::{StatusWriter, events};
+use crate::observe::{Datagrams, StatusWriter, events};
 use crate::ownership::{Machine, NodeName};
 
 /// How long a former agent of this node may take to end.
@@ -51,6 +54,9 @@ pub enum Error {
     /// The wire cannot be talked to.
     #[error("cannot announce addresses")]
     Wire(#[from] WireError),
+    /// The other agents cannot be talked to.
+    #[error("cannot talk to the agents of other nodes")]
+    Mesh(#[from] MeshError),
     /// The process cannot find out how to reach the API server.
     #[error("cannot find the API server's address and credentials")]
     Config(#[from] kube::config::InferConfigError),
@@ -85,7 +91,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
     senses::catch_signals(inputs.clone(), rights.clone()).map_err(Error::Signals)?;
     let restart = Arc::new(Notify::new());
     let objects = Objects::watch(&clients.objects, &inputs, &restart);
-    let sinks = sinks(&options, &clients).await?;
+    let peers = Peers::open(&options.node, options.peer_port)?;
+    let sinks = sinks(&options, &clients, &peers).await?;
     let lease_client =
         |client: &kube::Client| LeaseClient::new(client.clone(), &options.namespace, timing.duration);
     let performer = Performer::new(
@@ -113,6 +120,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let leases = LeaseWatch::new(clients.leases.clone(), &options.namespace, inputs.clone(), restart.clone());
     tokio::spawn(leases.run());
     tokio::spawn(async move { uninstall::protect(&rights).await });
+    if options.peer_port != 0 {
+        let place = keys::Place { client: clients.objects.clone(), namespace: options.namespace.clone() };
+        tokio::spawn(keys::follow(place, key_spans(options.key_period)?, inputs.clone()));
+    }
     tokio::spawn(introduce(clients.objects.clone(), options.node.clone()));
     tokio::spawn(tell_when_listed(objects.clone(), inputs.clone()));
 
@@ -125,6 +136,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         deadline,
         guards: Guards::new(clients.objects.clone(), inputs.clone()),
         restart,
+        peers,
         report: Report::new(me.clone(), objects.clone(), sinks),
         inputs,
     };
@@ -166,8 +178,9 @@ async fn lock() -> Result<HostLock, Error> {
     }
 }
 
-async fn sinks(options: &Options, clients: &Clients) -> Result<Sinks, Error> {
-    let (metrics, registry) = metrics::registry();
+async fn sinks(options: &Options, clients: &Clients, peers: &Peers) -> Result<Sinks, Error> {
+    let (metrics, mut registry) = metrics::registry();
+    registry.register_collector(Box::new(Datagrams::new(peers.counts())));
     let (health, statuses) = (Health::new(), StatusWriter::default());
     let listener = health::bind(options.listen).await?;
     tokio::spawn(health::serve(listener, health.clone(), registry));
@@ -175,6 +188,12 @@ async fn sinks(options: &Options, clients: &Clients) -> Result<Sinks, Error> {
     let (events, sender) = events::recorder(&options.node, &metrics);
     tokio::spawn(sender.run(clients.objects.clone()));
     Ok(Sinks { statuses, events, metrics, health })
+}
+
+/// Not all agents change the keys at the same moment.
+fn key_spans(period: Duration) -> Result<keys::Spans, Error> {
+    let share = u32::try_from(incarnation()? % 1000).unwrap_or_default();
+    Ok(keys::Spans { period, jitter: period / 10 * share / 1000 })
 }
 
 /// Makes this node's own object, if it is not there.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
-use kube::api::{Api, PartialObjectMeta};
+use k8s_openapi::api::core::v1::NodeStatus;
+use kube::api::Api;
 use kube::runtime::reflector::{self, Store, store};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde::de::DeserializeOwned;
@@ -17,7 +18,7 @@ use super::input::{Input, Inputs};
 use crate::api::{VirtualIP, VirtualIPNode};
 
 /// How long one watch lasts, in seconds: shorter than the clients' read timeout, so that a dead connection shows.
-const WATCH_SECONDS: u32 = 50;
+pub const WATCH_SECONDS: u32 = 50;
 
 /// What the API server last said.
 #[derive(Clone)]
@@ -26,8 +27,8 @@ pub struct Objects {
     pub vips: Store<VirtualIP>,
     /// All `VirtualIPNode`s.
     pub vipnodes: Store<VirtualIPNode>,
-    /// All Nodes; only their labels matter.
-    pub nodes: Store<PartialObjectMeta<Node>>,
+    /// All Nodes; only their labels and addresses are kept.
+    pub nodes: Store<Node>,
 }
 
 impl Objects {
@@ -37,7 +38,7 @@ impl Objects {
         let config = || watcher::Config::default().timeout(WATCH_SECONDS);
         let vips = Api::<VirtualIP>::all(client.clone());
         let vipnodes = Api::<VirtualIPNode>::all(client.clone());
-        let nodes = Api::<PartialObjectMeta<Node>>::all(client.clone());
+        let nodes = Api::<Node>::all(client.clone());
         Self {
             vips: follow("virtualips", move || watcher(vips.clone(), config()).boxed(), inputs, restart),
             vipnodes: follow(
@@ -46,7 +47,12 @@ impl Objects {
                 inputs,
                 restart,
             ),
-            nodes: follow("nodes", move || watcher(nodes.clone(), config()).boxed(), inputs, restart),
+            nodes: follow(
+                "nodes",
+                move || watcher(nodes.clone(), config()).modify(trim).boxed(),
+                inputs,
+                restart,
+            ),
         }
     }
 
@@ -59,6 +65,15 @@ impl Objects {
             self.nodes.wait_until_ready()
         );
     }
+}
+
+/// Takes off what makes a Node large: images, conditions, volumes.
+fn trim(node: &mut Node) {
+    node.spec = None;
+    node.metadata.managed_fields = None;
+    node.metadata.annotations = None;
+    let addresses = node.status.take().and_then(|status| status.addresses);
+    node.status = Some(NodeStatus { addresses, ..NodeStatus::default() });
 }
 
 type Events<K> = futures::stream::BoxStream<'static, watcher::Result<watcher::Event<K>>>;

@@ -18,6 +18,13 @@ pub const FINALIZER_UNINSTALL: &str = "virtualip.dev/uninstall";
 /// The Lease whose deletion tells the agents that all of this is being uninstalled.
 pub const UNINSTALL_LEASE: &str = "uninstall";
 
+/// The Secret of the keys that the agents' datagrams are signed with.
+pub const KEY_SECRET: &str = "virtualip-keys";
+/// Its type, which says what it is for; the API server lets nobody change it.
+pub const KEY_SECRET_TYPE: &str = "virtualip.dev/keys";
+/// The usual label that says which application an object belongs to.
+pub const LABEL_NAME: &str = "app.kubernetes.io/name";
+
 /// On a `vip` Lease: the epoch in which its holder holds it.
 pub const ANNOTATION_EPOCH: &str = "virtualip.dev/epoch";
 /// On every Lease: who made the last write, so that a write whose answer was lost can be recognised.

@@ -38,6 +38,21 @@ pub struct Args {
         value_parser = duration::parse)]
     renew_interval: Duration,
 
+    /// UDP port for messages between agents, the same on every node; 0 switches them off
+    ///
+    /// Agents reach each other at the `InternalIP` of their nodes. What comes from others is dropped unanswered. Where the
+    /// port is closed, or with 0, each node lives on its Lease alone: its addresses go silent while the API server is away.
+    #[arg(long, env = "VIRTUALIP_PEER_PORT", value_name = "PORT", default_value_t = 7473)]
+    peer_port: u16,
+
+    /// How often the agents change the key that authenticates those messages
+    ///
+    /// It is in the Secret `virtualip-keys`, which they make themselves. A key is known to all of them for this long before
+    /// it is used, and accepted for this long after.
+    #[arg(long, env = "VIRTUALIP_KEY_PERIOD", value_name = "DURATION", default_value = "24h",
+        value_parser = duration::parse)]
+    key_period: Duration,
+
     /// Address and port of /healthz, /readyz and /metrics
     ///
     /// The agent is in the node's own network: every other address than a loopback one is open to whoever can
@@ -79,10 +94,13 @@ impl Args {
             namespace: self.namespace.clone(),
             lease_duration: self.lease_duration,
             renew_interval: self.renew_interval,
+            peer_port: self.peer_port,
+            key_period: self.key_period,
             listen: self.listen,
         };
         options.timing()?;
         options.check_names()?;
+        options.check_key_period()?;
         Ok(options)
     }
 }

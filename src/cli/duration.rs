@@ -1,13 +1,13 @@
-//! Durations as people write them: `3s`, `500ms`, `2m`.
+//! Durations as people write them: `3s`, `500ms`, `2m`, `24h`.
 
 use std::time::Duration;
 
 /// Why a text is no duration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write a whole number with a unit, ms, s or m, as in 3s or 500ms")]
+#[error("write a whole number with a unit, ms, s, m or h, as in 3s or 500ms")]
 pub struct DurationError;
 
-/// Reads a duration: a whole number followed by `ms`, `s` or `m`.
+/// Reads a duration: a whole number followed by `ms`, `s`, `m` or `h`.
 ///
 /// # Errors
 /// [`DurationError`] for every other text.
@@ -19,6 +19,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
         "ms" => 1,
         "s" => 1_000,
         "m" => 60_000,
+        "h" => 3_600_000,
         _ => return Err(DurationError),
     };
     number.checked_mul(milliseconds).map(Duration::from_millis).ok_or(DurationError)
@@ -33,12 +34,13 @@ mod tests {
         assert_eq!(parse("3s"), Ok(Duration::from_secs(3)));
         assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse("2m"), Ok(Duration::from_mins(2)));
+        assert_eq!(parse("24h"), Ok(Duration::from_hours(24)));
     }
 
     #[test]
     fn everything_else_is_refused() {
         for text in
-            ["", "3", "s", "-3s", "1.5s", "3 s", "3h", "99999999999999999999s", "18446744073709551615m"]
+            ["", "3", "s", "-3s", "1.5s", "3 s", "3d", "99999999999999999999s", "18446744073709551615m"]
         {
             assert_eq!(parse(text), Err(DurationError), "{text}");
         }

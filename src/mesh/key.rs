@@ -1,8 +1,10 @@
 //! The keys that the agents share.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
 
 /// Bytes of a key.
 pub const KEY_LENGTH: usize = 32;
@@ -15,9 +17,16 @@ pub(super) type KeyId = [u8; 4];
 #[error("a key has {KEY_LENGTH} bytes, this has {0}")]
 pub struct InvalidKey(usize);
 
+/// The kernel gives no random bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the kernel gives no random bytes")]
+pub struct NoRandomness;
+
 /// A symmetric key for HMAC-SHA256 (RFC 2104, RFC 6234).
 #[derive(Clone)]
-pub struct Key {
+pub struct Key(Arc<Inner>);
+
+struct Inner {
     id: KeyId,
     bytes: [u8; KEY_LENGTH],
     hmac: hmac::Key,
@@ -29,33 +38,46 @@ impl Key {
     /// # Errors
     /// [`InvalidKey`] when there are more or fewer than [`KEY_LENGTH`].
     pub fn new(bytes: &[u8]) -> Result<Self, InvalidKey> {
-        let bytes: [u8; KEY_LENGTH] = bytes.try_into().map_err(|_| InvalidKey(bytes.len()))?;
+        Ok(Self::of(bytes.try_into().map_err(|_| InvalidKey(bytes.len()))?))
+    }
+
+    fn of(bytes: [u8; KEY_LENGTH]) -> Self {
         let hmac = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
         // Says which key it is and nothing about it. Datagrams begin otherwise, so that this is the tag of none.
         let digest = hmac::sign(&hmac, b"virtualip key");
         let mut id = KeyId::default();
         id.copy_from_slice(&digest.as_ref()[..4]);
-        Ok(Self { id, bytes, hmac })
+        Self(Arc::new(Inner { id, bytes, hmac }))
+    }
+
+    /// A new key.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] when the kernel gives no random bytes.
+    pub fn random() -> Result<Self, NoRandomness> {
+        let mut bytes = [0; KEY_LENGTH];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
+        Ok(Self::of(bytes))
     }
 
     /// Its bytes, to be kept secret.
     #[must_use]
     pub fn bytes(&self) -> &[u8; KEY_LENGTH] {
-        &self.bytes
+        &self.0.bytes
     }
 
     pub(super) fn id(&self) -> KeyId {
-        self.id
+        self.0.id
     }
 
     pub(super) fn hmac(&self) -> &hmac::Key {
-        &self.hmac
+        &self.0.hmac
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        self.0.bytes == other.0.bytes
     }
 }
 
@@ -64,7 +86,7 @@ impl Eq for Key {}
 /// Never the key itself: this is what ends up in logs.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({:08x})", u32::from_be_bytes(self.id))
+        write!(f, "Key({:08x})", u32::from_be_bytes(self.0.id))
     }
 }
 
@@ -102,7 +124,7 @@ impl KeyRing {
 
     /// The accepted keys of this name; there is hardly ever more than one.
     pub(super) fn named(&self, id: KeyId) -> impl Iterator<Item = &Key> {
-        self.accepted.iter().filter(move |key| key.id == id)
+        self.accepted.iter().filter(move |key| key.0.id == id)
     }
 }
 

@@ -22,7 +22,7 @@ mod window;
 
 pub use counts::{Counts, Figures};
 pub use frame::{MAX_DATAGRAM, MAX_PAYLOAD};
-pub use key::{InvalidKey, KEY_LENGTH, Key, KeyRing};
+pub use key::{InvalidKey, KEY_LENGTH, Key, KeyRing, NoRandomness};
 pub use peer::Silence;
 pub use reject::Reject;
 pub use socket::{Delivery, Mesh, MeshError};

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::counts::Counts;
 use super::frame::MAX_DATAGRAM;
-use super::key::KeyRing;
+use super::key::{KeyRing, NoRandomness};
 use super::peer::Silence;
 use super::reject::Reject;
 use super::table::Table;
@@ -37,9 +37,9 @@ pub enum MeshError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The kernel gives no random bytes.
-    #[error("the kernel gives no random bytes")]
-    Random,
+    /// Tickets cannot be drawn.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
 }
 
 /// A message that came.
@@ -70,7 +70,7 @@ impl Mesh {
     /// # Errors
     /// [`MeshError`].
     pub fn open(me: &str, port: u16) -> Result<Self, MeshError> {
-        let tickets = Tickets::new().ok_or(MeshError::Random)?;
+        let tickets = Tickets::new()?;
         let (socket, mapped) = bind(port).map_err(|source| MeshError::Bind { port, source })?;
         let socket = UdpSocket::from_std(socket).map_err(|source| MeshError::Bind { port, source })?;
         Ok(Self {

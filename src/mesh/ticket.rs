@@ -1,7 +1,8 @@
 //! Random numbers that name sessions.
 
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
+
+use super::key::{Key, NoRandomness};
 
 /// Names one direction of a session; drawn by the receiver. Nobody can guess one, and none comes twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,11 +22,9 @@ pub struct Tickets {
 }
 
 impl Tickets {
-    /// A fresh secret; none when the kernel gives no random bytes.
-    pub fn new() -> Option<Self> {
-        let mut secret = [0; 32];
-        SystemRandom::new().fill(&mut secret).ok()?;
-        Some(Self::of(&secret))
+    /// A fresh secret.
+    pub fn new() -> Result<Self, NoRandomness> {
+        Ok(Self::of(Key::random()?.bytes()))
     }
 
     /// The tickets of this secret.

@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod api_fake;
+mod datagrams;
 mod event_series;
 pub mod events;
 pub mod health;
@@ -17,6 +18,7 @@ mod status;
 mod status_writer;
 mod text;
 
+pub use datagrams::Datagrams;
 pub use node_status::{NodeFacts, node_status};
 pub use status::{Facts, Foreigner, Owner, status};
 pub use status_writer::{StatusWriter, Subject};
