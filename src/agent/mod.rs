@@ -3,6 +3,7 @@
 //! One loop ([`run::Agent`]) feeds everything that happens through the ownership machine, one input after the other.
 //! What it wants done goes to tasks of their own: requests to [`perform`], the kernel and the wire to [`hand`].
 
+mod by_hand;
 mod codec;
 mod deadline;
 mod entitlement;
@@ -28,5 +29,6 @@ pub mod uninstall;
 mod wants;
 mod watches;
 
+pub use by_hand::{CloseError, Closed, close};
 pub use options::{Options, OptionsError};
 pub use start::{Error, run};

@@ -29,6 +29,10 @@ pub const LABEL_NAME: &str = "app.kubernetes.io/name";
 pub const ANNOTATION_EPOCH: &str = "virtualip.dev/epoch";
 /// On every Lease: who made the last write, so that a write whose answer was lost can be recognised.
 pub const ANNOTATION_NONCE: &str = "virtualip.dev/nonce";
+/// On a `node` Lease: somebody closed it by hand, who knew that the node was off.
+pub const ANNOTATION_BY_HAND: &str = "virtualip.dev/closed-by-hand";
+/// The value of [`ANNOTATION_BY_HAND`], without which nobody but the agents may close a node.
+pub const BY_HAND: &str = "i-know-it-is-off";
 /// On a `vip` Lease: the offer of a handover (successor, its epoch, accepted or not).
 pub const ANNOTATION_OFFER: &str = "virtualip.dev/offer";
 /// On a `vip` Lease: the addresses for which its holder answers, which may lag behind the spec.

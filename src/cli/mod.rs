@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 pub mod agent;
+pub mod close_node;
 pub mod completion;
 pub mod crd;
 mod duration;
@@ -40,6 +41,7 @@ enum Command {
     Run(run::Args),
     Ocf(ocf::Args),
     Validate(validate::Args),
+    CloseNode(close_node::Args),
     Completion(completion::Args),
 }
 
@@ -68,6 +70,7 @@ pub fn run() -> ExitCode {
             Err(error) => Err(error.into()),
         },
         Command::Crd(args) => crd::run(&args).map_err(Into::into),
+        Command::CloseNode(args) => close_node::run(&args).map_err(Into::into),
         Command::Completion(args) => completion::run(&args).map_err(Into::into),
     };
     outcome.map_or_else(|error: Box<dyn Error>| fail(error.as_ref(), FAILED), |()| ExitCode::SUCCESS)
@@ -97,7 +100,7 @@ mod tests {
     #[test]
     fn the_help_names_every_subcommand_and_the_exit_codes() {
         let help = Cli::command().render_long_help().to_string();
-        for word in ["agent", "crd", "run", "ocf", "validate", "completion", "Exit codes"] {
+        for word in ["agent", "crd", "run", "ocf", "validate", "close-node", "completion", "Exit codes"] {
             assert!(help.contains(word), "{word} in {help}");
         }
     }
