@@ -10,12 +10,12 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::api::LeaseName;
 use crate::api::names::{
-    ANNOTATION_ADDRESSES, ANNOTATION_EPOCH, ANNOTATION_NONCE, ANNOTATION_OFFER, ANNOTATION_WANTED,
-    FINALIZER_HELD,
+    ANNOTATION_ADDRESSES, ANNOTATION_EPOCH, ANNOTATION_NONCE, ANNOTATION_OFFER, ANNOTATION_SOURCE,
+    ANNOTATION_WANTED, FINALIZER_HELD,
 };
 use crate::ownership::{
-    Epoch, Expect, Holder, NodeLease, NodeName, NodeWrite, Nonce, Offer, Title, TitleContent, TitleWrite,
-    Version, Why,
+    Epoch, Expect, Holder, NodeLease, NodeName, NodeWrite, Nonce, Offer, Source, Title, TitleContent,
+    TitleWrite, Version, Why, Witnesses,
 };
 
 /// A Lease that is not as the agents write it. Nothing is decided on it.
@@ -89,6 +89,10 @@ fn node_lease(name: &str, lease: &Lease) -> Result<NodeLease, CodecError> {
         open: spec.holder_identity.is_some_and(|holder| !holder.is_empty()),
         duration: Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
         nonce: annotation(lease, ANNOTATION_NONCE).and_then(read_nonce).unwrap_or_default(),
+        source: match annotation(lease, ANNOTATION_SOURCE) {
+            None => Source::Lease,
+            Some(text) => read_source(text).ok_or_else(|| unreadable(name, "source", text))?,
+        },
     })
 }
 
@@ -126,11 +130,13 @@ fn title(name: &str, lease: &Lease) -> Result<Title, CodecError> {
 #[must_use]
 pub fn node_object(write: &NodeWrite) -> Lease {
     let holder = if write.open { write.node.0.clone() } else { String::new() };
+    let nonce = (ANNOTATION_NONCE.to_owned(), nonce_text(write.nonce));
+    let source = source_text(&write.source).map(|text| (ANNOTATION_SOURCE.to_owned(), text));
     Lease {
         metadata: ObjectMeta {
             name: Some(LeaseName::node(write.node.0.clone()).to_string()),
             resource_version: expected(write.expect),
-            annotations: Some([(ANNOTATION_NONCE.to_owned(), nonce_text(write.nonce))].into()),
+            annotations: Some([nonce].into_iter().chain(source).collect()),
             ..ObjectMeta::default()
         },
         spec: Some(LeaseSpec {
@@ -237,6 +243,39 @@ fn read_offer(text: &str) -> Option<Offer> {
     Some(Offer { to: Holder { node, epoch }, accepted })
 }
 
+/// `both 1000ms <round> n2=<incarnation> n3=<incarnation>`; nothing for a right that comes from the Lease alone.
+fn source_text(source: &Source) -> Option<String> {
+    let (mode, witnesses) = match source {
+        Source::Lease => return None,
+        Source::Both(witnesses) => ("both", witnesses),
+        Source::Witness(witnesses) => ("witness", witnesses),
+    };
+    let period = format!("{}ms", witnesses.period.as_millis());
+    let others = witnesses.others.iter().map(|(node, incarnation)| format!("{node}={incarnation:x}"));
+    let words = [mode.to_owned(), period, nonce_text(witnesses.round)].into_iter().chain(others);
+    Some(words.collect::<Vec<_>>().join(" "))
+}
+
+fn read_source(text: &str) -> Option<Source> {
+    let mut words = text.split(' ');
+    let mode = words.next()?;
+    let period = Duration::from_millis(words.next()?.strip_suffix("ms")?.parse().ok()?);
+    let round = read_nonce(words.next()?)?;
+    let other = |word: &str| {
+        let (node, incarnation) = word.split_once('=')?;
+        Some((NodeName(node.to_owned()), u64::from_str_radix(incarnation, 16).ok()?))
+    };
+    let others: BTreeMap<_, _> = words.map(other).collect::<Option<_>>()?;
+    let witnesses = Witnesses { round, period, others };
+    match mode {
+        // Without another witness anybody could close it at once.
+        _ if witnesses.others.is_empty() => None,
+        "both" => Some(Source::Both(witnesses)),
+        "witness" => Some(Source::Witness(witnesses)),
+        _ => None,
+    }
+}
+
 fn addresses_text(addresses: &BTreeSet<IpAddr>) -> Option<String> {
     let texts: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
     (!texts.is_empty()).then(|| texts.join(","))
@@ -304,6 +343,7 @@ mod tests {
             number: 2,
             open,
             duration: Duration::from_millis(2500),
+            source: Source::Lease,
             nonce,
         };
         for open in [true, false] {
@@ -315,6 +355,26 @@ mod tests {
                 ("n1", open, nonce, 2)
             );
             assert_eq!(lease.duration, Duration::from_secs(3), "rounded up");
+        }
+    }
+
+    #[test]
+    fn the_source_of_the_right_reads_back_as_it_was_written() {
+        let witnesses = Witnesses {
+            round: Nonce { incarnation: 0xabc, sequence: 7 },
+            period: Duration::from_millis(300),
+            others: [(NodeName("n2".into()), u64::MAX), (NodeName("n3.example".into()), 0)].into(),
+        };
+        for source in [Source::Lease, Source::Both(witnesses.clone()), Source::Witness(witnesses)] {
+            assert_eq!(
+                source_text(&source).map_or(Some(Source::Lease), |text| read_source(&text)),
+                Some(source)
+            );
+        }
+        for text in
+            ["", "both", "both 1000ms 1-1", "both 1000ms 1-1 n2", "some 1000ms 1-1 n2=1", "both 1s 1-1 n2=1"]
+        {
+            assert_eq!(read_source(text), None, "{text}");
         }
     }
 

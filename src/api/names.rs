@@ -33,6 +33,8 @@ pub const ANNOTATION_NONCE: &str = "virtualip.dev/nonce";
 pub const ANNOTATION_BY_HAND: &str = "virtualip.dev/closed-by-hand";
 /// The value of [`ANNOTATION_BY_HAND`], without which nobody but the agents may close a node.
 pub const BY_HAND: &str = "i-know-it-is-off";
+/// On a `node` Lease: the source of the node's right, if it is more than the Lease itself, and its witnesses.
+pub const ANNOTATION_SOURCE: &str = "virtualip.dev/source";
 /// On a `vip` Lease: the offer of a handover (successor, its epoch, accepted or not).
 pub const ANNOTATION_OFFER: &str = "virtualip.dev/offer";
 /// On a `vip` Lease: the addresses for which its holder answers, which may lag behind the spec.

@@ -1,10 +1,12 @@
 //! What comes into the machine and what it wants done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::lease::{Epoch, Expect, Key, NodeLease, NodeName, Nonce, Title, TitleContent, Version};
+use super::message::Message;
+use super::source::Source;
 use super::time::Time;
 
 /// What happened.
@@ -89,10 +91,27 @@ pub enum Event {
         /// The address.
         address: IpAddr,
     },
+    /// The other nodes to which messages can be sent, as far as the outside knows; whether they answer shows. None: there
+    /// is no way to talk, and the right comes from the Lease.
+    Neighbours(BTreeMap<NodeName, Neighbour>),
+    /// Another agent says this.
+    Message {
+        /// Who; authenticated.
+        from: NodeName,
+        /// What.
+        message: Message,
+    },
     /// Hand everything over, close the epoch and say [`Action::Done`].
     Leave,
     /// Time is up: silence everything at once, close the epoch and say [`Action::Done`].
     Abandon,
+}
+
+/// A node that messages can be sent to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Neighbour {
+    /// Its `topology.kubernetes.io/zone`, if it has one: witnesses are spread over zones.
+    pub zone: Option<String>,
 }
 
 /// The outcome of a write.
@@ -169,6 +188,8 @@ pub struct NodeWrite {
     pub open: bool,
     /// What it states as duration.
     pub duration: Duration,
+    /// What it states as source of the right. Who closes leaves it as it is.
+    pub source: Source,
     /// Which write.
     pub nonce: Nonce,
 }
@@ -215,6 +236,13 @@ pub enum Action {
         key: Key,
         /// The addresses.
         addresses: BTreeSet<IpAddr>,
+    },
+    /// Say this to another agent: once, at once, and never queued behind anything.
+    Send {
+        /// To whom.
+        to: NodeName,
+        /// What.
+        message: Message,
     },
     /// The right runs until then: extend the lifetimes of all addresses that are up.
     Extend(Time),

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::source::Source;
+
 /// A resourceVersion. The API server orders all versions of one resource by it.
 pub type Version = u64;
 
@@ -61,6 +63,8 @@ pub struct NodeLease {
     pub duration: Duration,
     /// Which write made this version.
     pub nonce: Nonce,
+    /// Where the right comes from, and so what it takes to close the epoch.
+    pub source: Source,
 }
 
 /// The owner asks a successor, which answers by setting `accepted`.

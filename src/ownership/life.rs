@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::event::{Action, Answer, NodeWrite};
 use super::lease::{Epoch, Expect, NodeLease, NodeName, Nonce, Version};
+use super::source::Source;
 use super::time::Time;
 use super::timing::Timing;
 
@@ -347,6 +348,7 @@ impl Life {
             number,
             open,
             duration,
+            source: Source::Lease,
             nonce,
         }));
     }

@@ -168,7 +168,7 @@ impl Machine {
 
     fn take(&mut self, event: Event, now: Time, out: &mut Vec<Action>) {
         match event {
-            Event::Tick => {}
+            Event::Tick | Event::Neighbours(_) | Event::Message { .. } => {}
             Event::Node { node, version, lease } => {
                 if node == self.me {
                     self.life.observe(version, lease.clone(), &self.timing, out);

@@ -12,17 +12,21 @@ mod event;
 mod lease;
 mod life;
 mod machine;
+mod message;
 mod peers;
 mod seat;
 #[cfg(test)]
 mod sim;
+mod source;
 mod time;
 mod timing;
 
-pub use event::{Action, Answer, Event, NodeWrite, TitleWrite, Want, Why};
+pub use event::{Action, Answer, Event, Neighbour, NodeWrite, TitleWrite, Want, Why};
 pub use lease::{
     Epoch, Expect, Holder, Key, NodeLease, NodeName, Nonce, Offer, Title, TitleContent, Version,
 };
 pub use machine::{Machine, Summary};
+pub use message::{Message, Refusal};
+pub use source::{Mode, Source, Witnesses};
 pub use time::Time;
-pub use timing::{KERNEL_SLACK, Timing, TimingError, whole_lifetime};
+pub use timing::{Fence, KERNEL_SLACK, PERIOD_EXACT, PERIOD_LIFETIMES, Timing, TimingError, whole_lifetime};

@@ -129,6 +129,7 @@ impl Peers {
                 number: lease.epoch.number,
                 open: false,
                 duration: lease.duration,
+                source: lease.source.clone(),
                 nonce,
                 node,
             }));

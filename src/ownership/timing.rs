@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::source::Mode;
+
 /// How late a kernel may remove an address after its whole-second lifetime ended: measured 0.01 to 0.36 s, and
 /// up to 0.5 s after an extension.
 pub const KERNEL_SLACK: Duration = Duration::from_millis(500);
@@ -23,7 +25,27 @@ pub struct Timing {
     pub offer: Duration,
     /// Wait after a failed or conflicting write.
     pub retry: Duration,
+    /// The source of the right that this node strives for. It has less while its witnesses do not answer.
+    pub source: Mode,
+    /// How long a promise of a witness runs.
+    pub period: Duration,
+    /// Interval between two requests for a promise.
+    pub ask: Duration,
 }
+
+/// What takes an address away when the agent does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// Lifetimes in the kernel, which are whole seconds and end late: see [`KERNEL_SLACK`].
+    Lifetimes,
+    /// An absolute deadline.
+    Exact,
+}
+
+/// How long a promise runs unless told otherwise, where the fence is exact.
+pub const PERIOD_EXACT: Duration = Duration::from_secs(1);
+/// How long a promise runs unless told otherwise, where lifetimes are the fence.
+pub const PERIOD_LIFETIMES: Duration = Duration::from_secs(3);
 
 /// Why a duration and a renewal interval do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +71,22 @@ pub enum TimingError {
         lifetime: Duration,
         /// The longest renewal interval that fits.
         longest: Duration,
+    },
+    /// Promises would have to be asked for faster than agents can be relied upon to run.
+    #[error("promise period {period:?} is too short: use 200ms or more")]
+    PeriodTooShort {
+        /// The period asked for.
+        period: Duration,
+    },
+    /// The kernel would remove addresses between two promises.
+    #[error(
+        "promise period {period:?} is too short where the kernel's address lifetimes are the fence: they are whole seconds, and one would end before the next promise; use {shortest:?} or more"
+    )]
+    PeriodTooCoarse {
+        /// The period asked for.
+        period: Duration,
+        /// The shortest that fits.
+        shortest: Duration,
     },
     /// A renewal interval of zero would never rest.
     #[error("renew interval {renew:?} is too short: use 100ms or more")]
@@ -78,6 +116,9 @@ impl Timing {
             grace: Duration::from_millis(250),
             offer: Duration::from_millis(500),
             retry: Duration::from_millis(50),
+            source: Mode::Lease,
+            period: PERIOD_LIFETIMES,
+            ask: PERIOD_LIFETIMES / 3,
         };
         // A renewal needs a moment itself: a tenth of the duration is left for it.
         let lifetime = timing.kernel_lifetime(duration / 30);
@@ -88,8 +129,25 @@ impl Timing {
         Ok(timing)
     }
 
-    /// How long a renewal gives a right when the Lease states `duration`, counted from before it was sent. What is
-    /// taken off bears clocks that run at rates 5 % apart.
+    /// The same spans with a right that comes from witnesses as soon as they answer: `source` is what is striven for,
+    /// `period` how long a promise runs.
+    ///
+    /// # Errors
+    /// [`TimingError`] when the period does not fit the fence; its text says what would.
+    pub fn with_witnesses(self, source: Mode, period: Duration, fence: Fence) -> Result<Self, TimingError> {
+        if period < Duration::from_millis(200) {
+            return Err(TimingError::PeriodTooShort { period });
+        }
+        if fence == Fence::Lifetimes && period < PERIOD_LIFETIMES {
+            return Err(TimingError::PeriodTooCoarse { period, shortest: PERIOD_LIFETIMES });
+        }
+        // Whole milliseconds, as the Lease states it.
+        let period = Duration::from_millis(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
+        Ok(Self { source, period, ask: period / 3, ..self })
+    }
+
+    /// How long a renewal gives a right when the Lease states `duration`, counted from before it was sent; and likewise a
+    /// promise that runs for `duration`. What is taken off bears clocks that run at rates 5 % apart.
     #[must_use]
     pub fn right_of(&self, duration: Duration) -> Duration {
         duration * 9 / 10
@@ -132,6 +190,12 @@ mod tests {
         let slow = Timing::new(Duration::from_secs(3), Duration::from_secs(2)).unwrap_err();
         assert!(slow.to_string().contains("at most 1.2s"), "{slow}");
         assert!(Timing::new(Duration::from_secs(1), Duration::from_millis(300)).is_err());
+        let timing = || Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap();
+        let fast = Duration::from_millis(300);
+        assert!(timing().with_witnesses(Mode::Witness, fast, Fence::Exact).is_ok());
+        let coarse = timing().with_witnesses(Mode::Witness, fast, Fence::Lifetimes).unwrap_err();
+        assert!(coarse.to_string().contains("use 3s or more"), "{coarse}");
+        assert!(timing().with_witnesses(Mode::Both, Duration::ZERO, Fence::Exact).is_err());
         assert!(Timing::new(Duration::from_secs(3), Duration::ZERO).is_err());
     }
 }

@@ -103,7 +103,7 @@ impl World {
             }
             Action::Set { key, addresses } => self.queue_call(to, Op::Set { key, addresses }),
             Action::Extend(_) => self.queue_call(to, Op::Extend),
-            Action::Began(_) | Action::Ended(_) => {}
+            Action::Send { .. } | Action::Began(_) | Action::Ended(_) => {}
             Action::Done => self.done.push(to),
         }
     }

@@ -62,6 +62,7 @@ impl Api {
             open: write.open,
             duration: write.duration,
             nonce: write.nonce,
+            source: write.source.clone(),
         };
         self.nodes.insert(write.node.clone(), lease.clone());
         self.log.push(Change::Node(write.node.clone(), self.revision, Some(lease.clone())));
