@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::{VirtualIP, VirtualIPNode};
+use super::{VirtualIP, VirtualIPNode, options_schema};
 
 /// First lines of each generated file.
 const HEADER: &str = "# Generated from src/api by `virtualip crd`; do not edit.\n";
@@ -14,11 +14,27 @@ const HEADER: &str = "# Generated from src/api by `virtualip crd`; do not edit.\
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![VirtualIP::crd(), VirtualIPNode::crd()];
+    let first = crds[0].spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    first.filter_map(|schema| schema.open_api_v3_schema.as_mut()).for_each(refuse_clones);
     let versions = crds.iter_mut().flat_map(|crd| &mut crd.spec.versions);
     for schema in versions.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut()) {
         join_lines(schema);
     }
     crds
+}
+
+/// Fields that are there only to be refused in a sentence: [`options_schema::no_clones`].
+fn refuse_clones(schema: &mut JSONSchemaProps) {
+    let Some(spec) = schema.properties.as_mut().and_then(|fields| fields.get_mut("spec")) else { return };
+    let fields = spec.properties.get_or_insert_default();
+    for (name, kind) in options_schema::CLONE_FIELDS {
+        let refused = JSONSchemaProps {
+            type_: Some(kind.to_owned()),
+            description: Some(options_schema::CLONE_DESCRIPTION.to_owned()),
+            ..JSONSchemaProps::default()
+        };
+        fields.insert(name.to_owned(), refused);
+    }
 }
 
 /// Doc comments are broken into lines for us; `kubectl explain` breaks them for its own reader.

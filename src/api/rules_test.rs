@@ -1,9 +1,9 @@
 //! The CEL rules of the schema, evaluated without a cluster on the manifests that the end-to-end test gives to kubectl.
 
-use kube::{CustomResourceExt, core::cel::Validator};
+use kube::core::cel::Validator;
 use serde_json::{Value, json};
 
-use super::VirtualIP;
+use super::crds;
 
 const MANIFESTS: &str = include_str!("../../e2e/admission/virtualips.yaml");
 
@@ -28,6 +28,6 @@ fn each_rule_refuses_what_it_should_and_says_what_to_write_instead() {
 }
 
 fn schema() -> Value {
-    let crd = serde_json::to_value(VirtualIP::crd()).unwrap();
+    let crd = serde_json::to_value(&crds()[0]).unwrap();
     crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
 }

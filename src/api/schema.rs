@@ -4,10 +4,13 @@
 //! declared lengths, and knows no bound for `string(..)` and `join`: messages quote `self` only.
 
 use kube::core::{Message, Rule, validate};
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// Longest text whose rules are looked at; longer texts are refused by length alone.
 pub const MAX_TEXT: usize = 64;
+
+/// Most entries of `spec.interfaces`.
+const MAX_INTERFACES: usize = 16;
 
 /// A rule whose message is a sentence.
 pub fn rule(rule: &str, message: &str) -> Rule {
@@ -31,7 +34,15 @@ pub fn with_rules(mut schema: Schema, rules: impl IntoIterator<Item = Rule>) -> 
 /// An interface name as the kernel takes it (`dev_valid_name` in `net/core/dev.c`: 15 bytes, no slash, no colon, no
 /// space), without what cannot carry an address for others.
 pub fn interface(_: &mut SchemaGenerator) -> Schema {
-    let schema = json_schema!({"type": "string", "nullable": true, "maxLength": MAX_TEXT});
+    named(json_schema!({"type": "string", "nullable": true, "maxLength": MAX_TEXT}))
+}
+
+/// The same in an entry of `spec.interfaces`, where it must be there.
+pub fn interface_name(_: &mut SchemaGenerator) -> Schema {
+    named(json_schema!({"type": "string", "maxLength": MAX_TEXT}))
+}
+
+fn named(schema: Schema) -> Schema {
     let rules = [
         rule(
             "self.size() > 0",
@@ -52,6 +63,22 @@ pub fn interface(_: &mut SchemaGenerator) -> Schema {
         rule("self != 'lo'", "name an interface that is connected to a network: nobody hears what is on lo"),
     ];
     with_rules(schema, rules)
+}
+
+/// Interfaces by node.
+pub fn interfaces(generator: &mut SchemaGenerator) -> Schema {
+    let item = super::InterfaceChoice::json_schema(generator);
+    let schema = json_schema!({
+        "type": "array",
+        "maxItems": MAX_INTERFACES,
+        "x-kubernetes-list-type": "atomic",
+        "items": item,
+    });
+    let some = rule(
+        "self.size() > 0",
+        "write at least one interface, or leave spec.interfaces out: then each node finds its own",
+    );
+    with_rules(schema, [some])
 }
 
 /// Labels of nodes, with the syntax that the API server wants of labels, so that a selector which no node can ever

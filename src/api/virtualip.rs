@@ -9,7 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Address, AddressError, VipKey, address_schema, schema};
+use super::{
+    Address, AddressError, AddressOptions, Announcement, ConflictDetection, InterfaceChoice, OnRelease,
+    VipKey, WhenNotOwner, address_schema, options_schema, schema,
+};
 
 /// What should be: the addresses, and where they may live.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,10 +53,20 @@ use super::{Address, AddressError, VipKey, address_schema, schema};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
-    "has(self.interface) || !self.addresses.exists(a, a.lowerAscii().matches('^fe[89ab][0-9a-f]:'))"
+    "has(self.interface) || has(self.interfaces) || \
+     !self.addresses.exists(a, a.lowerAscii().matches('^fe[89ab][0-9a-f]:'))"
 ).message(
     "name the interface in spec.interface: a link-local address (fe80::/10) means another network on each interface"
 ).field_path(".interface"))]
+#[x_kube(validation = Rule::new("!has(self.interface) || !has(self.interfaces)").message(
+    "write spec.interface where it has the same name on every node, or spec.interfaces where names differ, not both"
+).field_path(".interfaces"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.addressOptions) || !has(self.addressOptions.label) || self.addresses.exists(a, !a.contains(':'))"
+).message(
+    "leave addressOptions.label out: only IPv4 addresses have labels, and there is none in spec.addresses"
+).field_path(".addressOptions"))]
+#[x_kube(validation = options_schema::no_clones())]
 pub struct VirtualIPSpec {
     /// The addresses, IPv4 or IPv6, at most 16. They live and move together. A prefix length may be given
     /// (192.0.2.10/24); without one the address is a host address (/32, /128), which adds no route and never
@@ -65,9 +78,36 @@ pub struct VirtualIPSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::interface")]
     pub interface: Option<String>,
+    /// Interfaces that carry the addresses where their names differ from node to node and spec.interface left out would
+    /// not find them, at most 16. On each node the first entry counts whose nodeSelector the node's labels match and
+    /// whose interface is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::interfaces")]
+    pub interfaces: Vec<InterfaceChoice>,
     /// Which nodes may have the addresses. Left out: every node that has a fitting interface with a carrier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
+    /// How the addresses are configured: prefix, broadcast, label, route, use as a source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_options: Option<AddressOptions>,
+    /// How the addresses are announced: how often, in which form, to whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announcement: Option<Announcement>,
+    /// What is done about hosts outside the cluster that use an address. None: nothing. Probe: before its first
+    /// assignment an address is asked for (RFC 5227), and not assigned while another host has it; later claims are
+    /// reported. Defend: also, a host that claims an address is answered, at most once in 10 seconds. Default: Defend.
+    #[serde(default)]
+    pub conflict_detection: ConflictDetection,
+    /// What becomes of the addresses on nodes that do not own them. Remove: they are not there. Loopback: each node that
+    /// placement.nodeSelector allows has them on its loopback interface, unannounced, so that it accepts what a load
+    /// balancer sends it directly (direct routing). For IPv4 that needs net.ipv4.conf.all.arp_ignore=1 and
+    /// arp_announce=2 on the node, or it would answer for them: where they are missing the addresses stay away, and the
+    /// condition Degraded says so. Default: Remove.
+    #[serde(default)]
+    pub when_not_owner: WhenNotOwner,
+    /// What a node does when it gives the addresses up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_release: Option<OnRelease>,
 }
 
 /// Which nodes may have the addresses.
@@ -103,7 +143,8 @@ pub struct VirtualIPStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling and Stalled as kstatus defines them, and ForeignHost once another host claimed an address.
+    /// Ready, Reconciling and Stalled as kstatus defines them; ForeignHost once another host claimed an address; Degraded
+    /// once a node could not do all that the spec says of an address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -116,6 +157,19 @@ impl VirtualIPSpec {
     /// The first text that is no address: only in an object that was admitted under other rules than ours.
     pub fn parsed_addresses(&self) -> Result<Vec<Address>, AddressError> {
         self.addresses.iter().map(|text| text.parse()).collect()
+    }
+
+    /// The interfaces that count on a node with these labels, best first; none: any that fits.
+    #[must_use]
+    pub fn interfaces_on(&self, labels: &BTreeMap<String, String>) -> Option<Vec<String>> {
+        if let Some(name) = &self.interface {
+            return Some(vec![name.clone()]);
+        }
+        let counts = |choice: &&InterfaceChoice| {
+            choice.node_selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+        };
+        let names = || self.interfaces.iter().filter(counts).map(|choice| choice.name.clone());
+        (!self.interfaces.is_empty()).then(|| names().collect())
     }
 
     /// Labels that a node must have.
