@@ -30,6 +30,13 @@ pub enum Input {
         /// The address.
         address: IpNet,
     },
+    /// The kernel answers for an address about which it asked first.
+    Usable {
+        /// Index of the interface.
+        link: u32,
+        /// The address.
+        address: IpNet,
+    },
     /// Addresses may have gone unheard.
     Compare,
     /// Why the kernel did not take what it was asked to take; none when it did.

@@ -20,6 +20,7 @@ mod tests {
             link: 2,
             address: address.parse().unwrap(),
             valid_for: seconds.map(Duration::from_secs),
+            tentative: false,
         };
         let (agents_own, about_to_go) = (marked("192.0.2.1/32", Some(3)), marked("2001:db8::1/128", Some(0)));
         let pacemakers = marked("192.0.2.2/24", None);

@@ -25,6 +25,7 @@ mod run;
 pub(crate) mod schedule;
 mod senses;
 mod start;
+pub(crate) mod target;
 pub mod uninstall;
 mod wants;
 mod watches;

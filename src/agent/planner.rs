@@ -1,6 +1,7 @@
 //! Keeps what the objects, the Leases and the kernel say about each `VirtualIP`, and turns it into wants.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use tokio::time::Instant;
 use super::entitlement::{Claimant, Entitlement, entitle};
 use super::facts;
 use super::probes::Probes;
+use super::target::Target;
 use super::wants::{Situation, steward, want};
 use super::watches::Objects;
 use crate::api::names::FINALIZER_HELD;
-use crate::api::{NodeInterface, VipKey, VirtualIP};
+use crate::api::{ConflictDetection, NodeInterface, VipKey, VirtualIP, WhenNotOwner};
+use crate::network::Links;
 use crate::ownership::{Event, Machine, NodeName, Time, Want};
 use crate::placement::{NodeFacts, Plan, VipFacts, plan};
 
@@ -33,6 +36,15 @@ pub struct Planned {
     pub entitlement: Entitlement,
     /// Whether this node tidies up, and reports, where nobody holds it.
     pub steward: bool,
+}
+
+/// What a node does for `VirtualIP`s that it does not, or not yet, hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attended {
+    /// Addresses that it has on its loopback interface.
+    pub loopback: BTreeSet<IpAddr>,
+    /// Interfaces, by index, that it sets up although they have no address yet.
+    pub prepare: BTreeSet<u32>,
 }
 
 /// What the planner is told beside the objects.
@@ -88,6 +100,54 @@ impl Planner {
     pub fn troubled(&self, key: &VipKey) -> Option<&str> {
         let (until, reason) = self.troubles.get(key)?;
         (*until > Instant::now()).then_some(reason.as_str())
+    }
+
+    /// Interfaces have changed: what the kernel did not take before it may take now.
+    pub fn forgive(&mut self) {
+        self.troubles.clear();
+    }
+
+    /// The labels of this node; none when its object is not known.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let node = self.objects.nodes.state().into_iter().find(|node| node.name_any() == self.me);
+        node.map(|node| node.labels().clone()).unwrap_or_default()
+    }
+
+    /// What is done about foreign hosts that claim an address of `key`.
+    #[must_use]
+    pub fn conflict_detection(&self, key: &VipKey) -> ConflictDetection {
+        let object = self.planned.get(key).and_then(|planned| planned.object.as_ref());
+        object.map(|object| object.spec.conflict_detection).unwrap_or_default()
+    }
+
+    /// What this node does for `VirtualIP`s that it does not, or not yet, hold; nothing when it is `leaving`.
+    #[must_use]
+    pub fn attend(&self, machine: &Machine, links: &Links, leaving: bool) -> Attended {
+        let labels = self.labels();
+        let selects = |object: &VirtualIP| {
+            object.spec.node_selector().all(|(key, value)| labels.get(key).is_some_and(|v| v == value))
+        };
+        let standby =
+            self.objects.vipnodes.state().iter().any(|node| node.name_any() == self.me && node.spec.standby);
+        let mut attended = Attended::default();
+        for (key, planned) in self.planned.iter().filter(|_| !leaving) {
+            let Some(object) = planned.object.as_ref().filter(|object| selects(object)) else { continue };
+            if object.metadata.deletion_timestamp.is_some() {
+                continue;
+            }
+            let up = machine.up(key).cloned().unwrap_or_default();
+            if object.spec.when_not_owner == WhenNotOwner::Loopback {
+                attended.loopback.extend(planned.entitlement.addresses.difference(&up));
+            }
+            if !standby || !up.is_empty() {
+                let targets = Target::all(&object.spec, &labels);
+                attended
+                    .prepare
+                    .extend(targets.iter().filter_map(|target| Some(target.awaited(links)?.index)));
+            }
+        }
+        attended
     }
 
     /// When the plan must be made again although nothing happened.
@@ -169,7 +229,9 @@ impl Planner {
                 held: around.machine.holds(key),
                 deleting: deleting || around.uninstalling,
                 guarded: planned.object.as_ref().is_some_and(|object| guarded(object)),
-                probed: known || self.probes.clear(key),
+                probed: known
+                    || self.probes.clear(key)
+                    || planned.object.as_ref().is_some_and(|object| !wants_probe(object)),
                 troubled: self.troubled(key).is_some(),
                 steward: planned.steward,
             };
@@ -186,6 +248,12 @@ impl Planner {
         self.probes.keep(|key| self.planned.contains_key(key) && around.machine.title(key).is_none());
         events
     }
+}
+
+/// Whether foreign hosts are looked for before a first assignment.
+#[must_use]
+pub fn wants_probe(object: &VirtualIP) -> bool {
+    object.spec.conflict_detection != ConflictDetection::None
 }
 
 /// The node that holds `key` in a living epoch.

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as WallTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::deadline::now;
 use super::planner::{Planned, Planner};
+use super::target::Target;
 use super::watches::Objects;
 use crate::api::conditions::reasons as conditions;
-use crate::api::{Address, NodeInterface, VipKey, VirtualIP};
+use crate::api::{NodeInterface, VipKey, VirtualIP, WhenNotOwner};
 use crate::network::{Links, Mac};
 use crate::observe::events::{Note, Recorder, Severity, reasons};
 use crate::observe::health::Health;
@@ -156,10 +157,15 @@ impl Report {
         }
     }
 
-    /// Another host claims an address that is up here.
-    pub fn claimed(&mut self, key: &VipKey, address: IpAddr, mac: Mac) {
-        warn!(vip = %key, %address, %mac, "another host claims the address; it is announced again");
+    /// A packet was heard in which another host claims an address that is up here.
+    pub fn conflict(&self) {
         self.sinks.metrics.conflicts.inc();
+    }
+
+    /// Another host claims an address that is up here, and is answered if this node `defends` it.
+    pub fn claimed(&mut self, key: &VipKey, address: IpAddr, mac: Mac, defends: bool) {
+        let answer = if defends { "it is announced again" } else { "it is not answered" };
+        warn!(vip = %key, %address, %mac, "another host claims the address; {answer}");
         self.claims.insert(key.clone(), (address, mac, Instant::now()));
         let message = format!("host {mac} claims {address}, for which {} answers", self.me);
         self.event(key, Severity::Warning, conditions::FOREIGN_HOST, message);
@@ -217,7 +223,8 @@ impl Report {
             owner: machine
                 .up(key)
                 .filter(|up| held && !up.is_empty())
-                .map(|up| self.owner(key, object, up, links)),
+                .map(|up| self.owner(key, &Target::these(&object.spec, &planner.labels(), up), links)),
+            shortcomings: self.shortcomings(object, &planner.labels(), links),
             successor: offer.or_else(|| plan.plan.candidates.first().cloned()),
             lost: content
                 .and_then(|content| content.holder.as_ref())
@@ -235,18 +242,45 @@ impl Report {
         }
     }
 
-    fn owner(&self, key: &VipKey, object: &VirtualIP, up: &BTreeSet<IpAddr>, links: &Links) -> Owner {
-        let written = object.spec.parsed_addresses().unwrap_or_default();
-        let addresses: Vec<Address> =
-            written.into_iter().filter(|address| up.contains(&address.ip())).collect();
-        let named = object.spec.interface.as_deref();
-        let link = addresses.first().and_then(|address| links.find(address.ip(), named).ok());
+    fn owner(&self, key: &VipKey, up: &[Target], links: &Links) -> Owner {
+        let link = up.first().and_then(|target| target.link(links).ok());
+        // One whose interface is just changing is where it was.
+        let net = |target: &Target| target.spot(links).map_or_else(|_| target.address.net(), |spot| spot.net);
         Owner {
             node: self.me.0.clone(),
             interface: link.map(|link| link.name.clone()),
-            addresses,
+            addresses: up.iter().map(net).collect(),
             since: self.up.get(key).cloned().flatten(),
         }
+    }
+
+    /// What this node, or another one, could not do of what the spec says.
+    fn shortcomings(
+        &self,
+        object: &VirtualIP,
+        labels: &BTreeMap<String, String>,
+        links: &Links,
+    ) -> Vec<(&'static str, String)> {
+        let mut shortcomings = Vec::new();
+        let v4 = Target::all(&object.spec, labels).into_iter().find(|target| target.ip().is_ipv4());
+        let label = v4.and_then(|target| target.manner.label_refused(target.link(links).ok()?));
+        shortcomings.extend(label.map(|why| (conditions::LABEL_TOO_LONG, format!("{}: {why}", self.me))));
+        if object.spec.when_not_owner == WhenNotOwner::Loopback {
+            let nodes = self.objects.nodes.state();
+            for own in self.objects.vipnodes.state() {
+                let node = nodes.iter().find(|node| node.name_any() == own.name_any());
+                let labels = node.map(|node| node.labels().clone()).unwrap_or_default();
+                let selected = object
+                    .spec
+                    .node_selector()
+                    .all(|(key, value)| labels.get(key).is_some_and(|v| v == value));
+                let refused = own.status.as_ref().and_then(|status| status.loopback_refused.as_ref());
+                if let Some(why) = refused.filter(|_| selected) {
+                    shortcomings.push((conditions::LOOPBACK_UNSAFE, format!("{}: {why}", own.name_any())));
+                }
+            }
+        }
+        shortcomings
     }
 
     fn warn_once(&mut self, key: &VipKey, facts: &Facts) {
@@ -270,7 +304,7 @@ impl Report {
     }
 
     /// What this node could carry, and what it holds.
-    pub fn node(&self, machine: &Machine, interfaces: &[NodeInterface]) {
+    pub fn node(&self, machine: &Machine, interfaces: &[NodeInterface], links: &Links) {
         let Ok(now) = now() else { return };
         let own = self
             .objects
@@ -284,6 +318,7 @@ impl Report {
             interfaces: interfaces.to_vec(),
             // An idle node has no right to answer, and needs none; what matters is whether it lives.
             right: machine.summary(now).epoch.is_some(),
+            loopback_refused: links.loopback_refused(),
         };
         if let Some(status) = node_status(&own, &facts, &WallTime(Timestamp::now())) {
             self.sinks.statuses.write_node(&own, &status);

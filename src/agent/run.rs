@@ -13,15 +13,16 @@ use tracing::{debug, error, info, warn};
 use super::deadline::{Deadline, now};
 use super::facts;
 use super::guards::Guards;
-use super::hand::{Order, Target};
+use super::hand::Order;
 use super::input::{Input, Inputs};
 use super::inventory;
 use super::peers::Peers;
 use super::perform::Performer;
-use super::planner::{Circumstances, Planner};
+use super::planner::{Attended, Circumstances, Planner};
 use super::report::Report;
-use crate::api::{NodeInterface, VipKey};
-use crate::network::{Kernel, Links, Mac};
+use super::target::Target;
+use crate::api::{ConflictDetection, NodeInterface, VipKey};
+use crate::network::{Kernel, Links, Mac, Setup, Spot};
 use crate::ownership::{Action, Event, Machine, NodeName};
 
 /// After SIGTERM: how long handovers may take before everything left is silenced.
@@ -83,8 +84,12 @@ pub struct Agent {
     /// An epoch ended in this process's life.
     lapsed: bool,
     done: bool,
-    /// When each address was last defended.
+    /// When a claim of each address was last looked at.
     defended: BTreeMap<IpAddr, Instant>,
+    /// What the hand was told last of each `VirtualIP`.
+    handled: BTreeMap<VipKey, Vec<Target>>,
+    /// And of those that it does not hold.
+    attended: Option<Attended>,
 }
 
 impl Agent {
@@ -108,6 +113,8 @@ impl Agent {
             lapsed: false,
             done: false,
             defended: BTreeMap::new(),
+            handled: BTreeMap::new(),
+            attended: None,
         }
     }
 
@@ -150,6 +157,7 @@ impl Agent {
             Input::Uninstall => self.uninstall(),
             Input::Links(links) => self.links(links),
             Input::Gone { link, address } => self.order(Order::Gone { link, net: address }),
+            Input::Usable { link, address } => self.order(Order::Usable { link, net: address }),
             Input::Compare => self.order(Order::Compare),
             Input::Trouble { key, reason } => self.trouble(key, reason),
             Input::Probed { key, foreign } => {
@@ -186,6 +194,7 @@ impl Agent {
         match self.outside.performer.start(action) {
             Some(Action::Set { key, addresses }) => {
                 let targets = self.targets(&key, &addresses);
+                self.handled.insert(key.clone(), targets.clone());
                 self.order(Order::Set { key, targets });
             }
             Some(Action::Extend(_)) => self.order(Order::Extend),
@@ -199,13 +208,40 @@ impl Agent {
 
     fn targets(&self, key: &VipKey, addresses: &BTreeSet<IpAddr>) -> Vec<Target> {
         let object = self.planner.planned.get(key).and_then(|planned| planned.object.as_ref());
-        let spec = object.map(|object| &object.spec);
-        let written = spec.and_then(|spec| spec.parsed_addresses().ok()).unwrap_or_default();
-        let net = |ip: &IpAddr| {
-            written.iter().find(|address| address.ip() == *ip).map_or((*ip).into(), crate::api::Address::net)
-        };
-        let interface = spec.and_then(|spec| spec.interface.clone());
-        addresses.iter().map(|ip| Target { net: net(ip), interface: interface.clone() }).collect()
+        let spec = object.map(|object| object.spec.clone()).unwrap_or_default();
+        Target::these(&spec, &self.planner.labels(), addresses)
+    }
+
+    /// What is up follows a spec, or labels of this node, that have changed.
+    fn handle(&mut self) {
+        let Self { handled, machine, planner, .. } = self;
+        handled.retain(|key, _| machine.up(key).is_some_and(|up| !up.is_empty()));
+        let labels = planner.labels();
+        let mut orders = Vec::new();
+        for (key, before) in handled {
+            let object = planner.planned.get(key).and_then(|planned| planned.object.as_ref());
+            let Some(object) = object else { continue };
+            let addresses = before.iter().map(Target::ip).collect();
+            let targets = Target::these(&object.spec, &labels, &addresses);
+            if *before != targets {
+                before.clone_from(&targets);
+                orders.push(Order::Handle { key: key.clone(), targets });
+            }
+        }
+        for order in orders {
+            self.order(order);
+        }
+    }
+
+    /// What this node does for `VirtualIP`s that it does not, or not yet, hold.
+    fn attend(&mut self) {
+        let attended =
+            self.planner.attend(&self.machine, &self.links, self.leaving.is_some() || self.uninstalling);
+        if self.attended.as_ref() != Some(&attended) {
+            self.order(Order::Loopback(attended.loopback.clone()));
+            self.order(Order::Prepare(attended.prepare.clone()));
+            self.attended = Some(attended);
+        }
     }
 
     /// What a former life left in the kernel: adopted where a Lease says that it was ours, else removed.
@@ -219,7 +255,9 @@ impl Agent {
                 return;
             }
         };
-        for found in inventory::agents(marked) {
+        // On the loopback interface nobody is answered; the hand sees to what is there.
+        let loopback = self.links.iter().find(|link| link.loopback).map(|link| link.index);
+        for found in inventory::agents(marked).filter(|found| Some(found.link) != loopback) {
             let ip = found.address.addr();
             let owner = self.machine.titles().find(|(_, title)| {
                 let ours = title.content.holder.as_ref().is_some_and(|holder| holder.node == self.me);
@@ -227,8 +265,9 @@ impl Agent {
             });
             if let Some((key, _)) = owner {
                 let key = key.clone();
+                let spot = Spot { link: found.link, net: found.address, setup: Setup::permanent() };
                 info!(vip = %key, address = %ip, "an address of a former life is still up");
-                self.order(Order::Adopt { key: key.clone(), link: found.link, net: found.address });
+                self.order(Order::Adopt { key: key.clone(), spot });
                 self.step(Event::Found { key, up: [ip].into() });
             } else if let Err(error) = self.outside.kernel.remove(found.link, found.address).await {
                 error!(address = %ip, error = &error as &dyn std::error::Error, "a stale address cannot be removed");
@@ -258,7 +297,12 @@ impl Agent {
         let interfaces = facts::publish(&self.links);
         if interfaces != self.interfaces {
             self.interfaces = interfaces;
+            // What did not go before may go now.
+            self.planner.forgive();
             self.plan_now();
+        }
+        if self.listed {
+            self.attend();
         }
     }
 
@@ -276,13 +320,21 @@ impl Agent {
         let Some(key) = self.machine.titles().map(|(key, _)| key).find(|key| up(key)).cloned() else {
             return;
         };
+        let detection = self.planner.conflict_detection(&key);
+        if detection == ConflictDetection::None {
+            return;
+        }
+        self.outside.report.conflict();
         let now = Instant::now();
         if self.defended.get(&address).is_some_and(|last| now - *last < DEFEND_INTERVAL) {
             return;
         }
         self.defended.insert(address, now);
-        self.outside.report.claimed(&key, address, mac);
-        self.order(Order::Defend { key, address });
+        let defends = detection == ConflictDetection::Defend;
+        self.outside.report.claimed(&key, address, mac, defends);
+        if defends {
+            self.order(Order::Defend { key, address });
+        }
     }
 
     fn trouble(&mut self, key: VipKey, reason: Option<String>) {
@@ -326,8 +378,10 @@ impl Agent {
         }
         self.guard();
         self.probe();
+        self.handle();
+        self.attend();
         self.outside.report.planned(&self.machine, &self.planner, &self.links);
-        self.outside.report.node(&self.machine, &self.interfaces);
+        self.outside.report.node(&self.machine, &self.interfaces, &self.links);
         self.plan_rest = Instant::now() + PLAN_PAUSE.max(began.elapsed() * PLAN_SHARE);
     }
 
@@ -352,7 +406,8 @@ impl Agent {
         for (key, planned) in &self.planner.planned {
             let (Some(object), None) = (&planned.object, self.machine.title(key)) else { continue };
             let Some(rank) = planned.plan.rank(&self.me.0) else { continue };
-            let fresh = object.metadata.deletion_timestamp.is_none() && !self.planner.probes.clear(key);
+            let probed = self.planner.probes.clear(key) || !super::planner::wants_probe(object);
+            let fresh = object.metadata.deletion_timestamp.is_none() && !probed;
             // Where another object has the address, one of our own nodes would answer.
             let entitled = &planned.entitlement.addresses;
             if fresh && !entitled.is_empty() && self.planner.probes.begin(key, rank) {
@@ -360,9 +415,9 @@ impl Agent {
             }
         }
         for (key, object, entitled) in due {
-            let named = object.spec.interface.as_deref();
-            let found = |ip| Some((self.links.find(ip, named).ok()?.clone(), ip));
-            let places = entitled.into_iter().filter_map(found).collect();
+            let targets = Target::these(&object.spec, &self.planner.labels(), &entitled);
+            let found = |target: &Target| Some((target.link(&self.links).ok()?.clone(), target.ip()));
+            let places = targets.iter().filter_map(found).collect();
             super::probes::start(key, places, self.outside.inputs.clone());
         }
     }

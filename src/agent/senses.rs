@@ -29,6 +29,7 @@ pub async fn follow_kernel(
     while let Some(change) = monitor.next().await {
         match change {
             Change::AddressGone { link, address, marked: true } => inputs.send(Input::Gone { link, address }),
+            Change::AddressUsable { link, address } => inputs.send(Input::Usable { link, address }),
             Change::AddressSeen { marked: true, .. } => {}
             Change::Links | Change::AddressSeen { .. } | Change::AddressGone { .. } => {
                 look(&kernel, &inputs, &mut ears).await;

@@ -79,6 +79,12 @@ impl Address {
     }
 }
 
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Self {
+        Self { ip, prefix: None }
+    }
+}
+
 impl FromStr for Address {
     type Err = AddressError;
 

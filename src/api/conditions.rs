@@ -15,6 +15,9 @@ pub mod types {
     pub const STALLED: &str = "Stalled";
     /// A host outside the cluster claims an address; the message has its MAC. Only present once seen.
     pub const FOREIGN_HOST: &str = "ForeignHost";
+    /// The addresses are up, but a node could not do all that the spec says of them; the message has the node. Only
+    /// present once seen.
+    pub const DEGRADED: &str = "Degraded";
 }
 
 /// Reasons of conditions, which are also the reasons of Events.
@@ -43,6 +46,12 @@ pub mod reasons {
     pub const SUSPENDED: &str = "Suspended";
     /// The kernel or the API server refused something; it is tried again.
     pub const ERROR: &str = "Error";
+    /// The label that is wanted does not fit to the interface's name.
+    pub const LABEL_TOO_LONG: &str = "LabelTooLong";
+    /// The kernel would answer for an address on the loopback interface.
+    pub const LOOPBACK_UNSAFE: &str = "LoopbackUnsafe";
+    /// Nothing is the matter any more.
+    pub const AS_SPECIFIED: &str = "AsSpecified";
     /// Nobody has looked yet.
     pub const UNKNOWN: &str = "Unknown";
     /// The node can carry a `VirtualIP`.

@@ -87,6 +87,9 @@ pub struct VirtualIPNodeStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub interfaces: Vec<NodeInterface>,
+    /// Why the addresses of VirtualIPs with whenNotOwner: Loopback cannot be on this node's loopback interface, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loopback_refused: Option<String>,
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,

@@ -11,7 +11,7 @@ use rtnetlink::{
 };
 
 use super::{
-    Added, AddressError, Kernel, KernelError, Marked, Removed, Setup,
+    Added, AddressError, Kernel, KernelError, Marked, Removed, Setup, Spot,
     message::Configured,
     request::{bare, configuration},
 };
@@ -63,13 +63,14 @@ impl Kernel {
     /// When what is there could not be looked at; nothing is changed then.
     pub async fn add_all(
         &self,
-        wanted: &[(u32, IpNet)],
+        wanted: &[Spot],
         lifetime: u32,
     ) -> Result<Vec<Result<Added, AddressError>>, KernelError> {
-        let look = self.look(wanted).await?;
-        let setup = Setup::leased(lifetime);
-        Ok(join_all(wanted.iter().map(|(link, address)| self.add_after(&look, *link, *address, &setup)))
-            .await)
+        let look = self.look(&places(wanted)).await?;
+        let add = async |spot: &Spot| {
+            self.add_after(&look, spot.link, spot.net, &spot.setup.lasting(lifetime)).await
+        };
+        Ok(join_all(wanted.iter().map(add)).await)
     }
 
     /// Lets an address with our mark live for `lifetime` whole seconds (at least 1) from now.
@@ -79,7 +80,7 @@ impl Kernel {
     /// mark; nothing is changed then.
     pub async fn renew(&self, link: u32, address: IpNet, lifetime: u32) -> Result<(), AddressError> {
         let look = self.look(&[(link, address)]).await?;
-        self.renew_after(&look, link, address, lifetime).await
+        self.renew_after(&look, link, address, &Setup::leased(lifetime)).await
     }
 
     /// As [`Kernel::renew`], for many at the price of one look at what is there; outcomes in the order of `ours`.
@@ -88,12 +89,14 @@ impl Kernel {
     /// When what is there could not be looked at; nothing is changed then.
     pub async fn renew_all(
         &self,
-        ours: &[(u32, IpNet)],
+        ours: &[Spot],
         lifetime: u32,
     ) -> Result<Vec<Result<(), AddressError>>, KernelError> {
-        let look = self.look(ours).await?;
-        Ok(join_all(ours.iter().map(|(link, address)| self.renew_after(&look, *link, *address, lifetime)))
-            .await)
+        let look = self.look(&places(ours)).await?;
+        let renew = async |spot: &Spot| {
+            self.renew_after(&look, spot.link, spot.net, &spot.setup.lasting(lifetime)).await
+        };
+        Ok(join_all(ours.iter().map(renew)).await)
     }
 
     /// Takes an address with our mark from an interface; when this returns the node answers for it no more.
@@ -191,12 +194,11 @@ impl Kernel {
         look: &Look,
         link: u32,
         address: IpNet,
-        lifetime: u32,
+        setup: &Setup,
     ) -> Result<(), AddressError> {
         let name = look.names.get(&link).ok_or(AddressError::NoLink { address, link })?;
-        let setup = Setup::leased(lifetime);
         match look.exactly(link, address) {
-            Some(there) if there.kept_like(&setup) => self.replace(name, link, address, &setup).await,
+            Some(there) if there.kept_like(setup) => self.replace(name, link, address, setup).await,
             Some(there) => Err(self.foreign(there).await),
             None => Err(AddressError::Missing { address, link }),
         }
@@ -254,6 +256,10 @@ impl Kernel {
         let name = self.link(there.link).await.ok().flatten().map(|link| link.name);
         AddressError::Foreign { address: there.address, link: name.unwrap_or_else(|| there.link.to_string()) }
     }
+}
+
+fn places(spots: &[Spot]) -> Vec<(u32, IpNet)> {
+    spots.iter().map(|spot| (spot.link, spot.net)).collect()
 }
 
 fn is(error: &io::Error, errno: Errno) -> bool {

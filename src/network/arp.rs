@@ -27,6 +27,12 @@ pub fn announcement_reply(mac: Mac, address: Ipv4Addr) -> Vec<u8> {
     broadcast(ArpOperations::Reply, (mac, address), (mac, address))
 }
 
+/// Asks where `host` is, in the name of `address`: it learns where that is, also if it had no entry for it (RFC 826).
+#[must_use]
+pub fn question(mac: Mac, address: Ipv4Addr, host: Ipv4Addr) -> Vec<u8> {
+    broadcast(ArpOperations::Request, (mac, address), (Mac::ZERO, host))
+}
+
 /// An ARP probe: asks for the address without claiming it, sender protocol address zero (RFC 5227, 2.1.1).
 #[must_use]
 pub fn probe(mac: Mac, address: Ipv4Addr) -> Vec<u8> {
@@ -95,6 +101,13 @@ mod tests {
             "ffffffffffff 02005e100001 0806 0001 0800 06 04 0001 02005e100001 00000000 000000000000 c0a8c8c8";
         assert_eq!(probe(MAC, VIP), hex(expected));
         assert_eq!(claim(&probe(MAC, VIP)), None);
+    }
+
+    #[test]
+    fn a_question_has_the_address_as_sender_and_the_host_as_target() {
+        let expected =
+            "ffffffffffff 02005e100001 0806 0001 0800 06 04 0001 02005e100001 c0a8c8c8 000000000000 c0a8c801";
+        assert_eq!(question(MAC, VIP, Ipv4Addr::new(192, 168, 200, 1)), hex(expected));
     }
 
     #[test]

@@ -93,9 +93,12 @@ impl Kernel {
         };
         let mut links = self.dump("interfaces", RouteNetlinkMessage::GetLink(request), pick).await?;
         let addresses = self.addresses(None).await?;
+        let (ignore, announce) = (of_all("arp_ignore"), of_all("arp_announce"));
         for link in &mut links {
             let own = addresses.iter().filter(|address| address.link == link.index && !address.marked);
             link.addresses = own.map(|address| address.subnet).collect();
+            link.arp_ignore = link.arp_ignore.max(ignore);
+            link.arp_announce = link.arp_announce.max(announce);
         }
         Ok(Links::new(links))
     }
@@ -130,6 +133,28 @@ impl Kernel {
     /// When the kernel refuses, or there is no such interface.
     pub async fn bring_down(&self, link: u32) -> Result<(), KernelError> {
         self.switch(link, false).await
+    }
+
+    /// Sets up an interface that was found down and without an address, and notes on it that it was.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or there is no such interface.
+    pub async fn prepare(&self, link: u32) -> Result<(), KernelError> {
+        let message = request::flags_and_alias(link, true, message::PREPARED);
+        let prepared = self.change(RouteNetlinkMessage::SetLink(message), 0).await;
+        prepared.map_err(|source| KernelError::Switch { state: "up", link, source })
+    }
+
+    /// Leaves an interface that was prepared as it was found.
+    ///
+    /// # Errors
+    /// When the kernel refuses. That the interface has gone is no error.
+    pub async fn leave_as_found(&self, link: u32) -> Result<(), KernelError> {
+        let message = request::flags_and_alias(link, false, "");
+        match self.change(RouteNetlinkMessage::SetLink(message), 0).await {
+            Err(source) if !no_device(&source) => Err(KernelError::Switch { state: "down", link, source }),
+            _ => Ok(()),
+        }
     }
 
     async fn switch(&self, link: u32, up: bool) -> Result<(), KernelError> {
@@ -247,6 +272,13 @@ impl Kernel {
 pub(super) fn running_mark() -> Result<Mark, KernelError> {
     let system = uname().map_err(|errno| KernelError::Open(errno.into()))?;
     Ok(Mark::of_release(&system.release().to_string_lossy()))
+}
+
+/// A setting of all interfaces, which netlink does not tell. In force is the larger of it and the interface's own
+/// (`ip-sysctl.rst`).
+fn of_all(setting: &str) -> u8 {
+    let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/all/{setting}"));
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default()
 }
 
 fn no_device(error: &io::Error) -> bool {

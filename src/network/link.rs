@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Mac;
+use super::{Mac, place::is_link_local};
 
 /// One interface, as the kernel described it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,13 @@ pub struct Link {
     pub ipv6: bool,
     /// Forwards IPv6, so advertisements must say "router" (RFC 4861, 7.2.5).
     pub router: bool,
-    /// The interface's own `arp_ignore`: with 2 or more the kernel may keep silent for a host address.
+    /// The `arp_ignore` in force (the interface's own or that of all, whichever is larger): with 2 the kernel keeps silent
+    /// for a host address.
     pub arp_ignore: u8,
+    /// The `arp_announce` in force: below 2 the kernel may ask others in the name of any of its addresses.
+    pub arp_announce: u8,
+    /// Set up by us, since it was found down and without an address; see [`super::Kernel::prepare`].
+    pub prepared: bool,
     /// The largest packet, in bytes.
     pub mtu: u32,
     /// The addresses of others (never those with our mark), each with its on-link prefix.
@@ -46,6 +51,35 @@ pub enum Unfit {
     NotFound {
         /// The name asked for.
         name: String,
+    },
+    /// None of the names.
+    #[error("there is no interface with any of the names {names}")]
+    NoneFound {
+        /// The names asked for.
+        names: String,
+    },
+    /// Interfaces are named by node, and this node is not among them.
+    #[error("no interface is named for this node")]
+    NotNamed,
+    /// The prefix length is to be that of the subnet, and there is none.
+    #[error(
+        "interface {name} has no subnet that contains {address}, to take the prefix length from: write one"
+    )]
+    NoPrefix {
+        /// The interface.
+        name: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The kernel would not answer for the address.
+    #[error(
+        "interface {name} would not answer for the address, since arp_ignore is {arp_ignore} there: set it to 1 (`sysctl net.ipv4.conf.{name}.arp_ignore=1`, and the same for all)"
+    )]
+    ArpIgnored {
+        /// The interface.
+        name: String,
+        /// The value in force.
+        arp_ignore: u8,
     },
     /// Not set up.
     #[error("interface {name} is down: bring it up (`ip link set {name} up`)")]
@@ -78,7 +112,9 @@ pub enum Unfit {
         name: String,
     },
     /// No six-byte hardware address.
-    #[error("interface {name} is not Ethernet: an address cannot be announced there")]
+    #[error(
+        "interface {name} is not Ethernet (its hardware address has not six bytes, as on InfiniBand): an address cannot be announced there"
+    )]
     NotEthernet {
         /// The interface.
         name: String,
@@ -122,8 +158,17 @@ impl Link {
         }
     }
 
+    /// Whether others, since the interface was as it was `before`, may look for its addresses in a wrong place, or have
+    /// missed what was said there.
+    #[must_use]
+    pub fn must_be_told(&self, before: &Self) -> bool {
+        let connected = !(before.up && before.carrier) && self.up && self.carrier;
+        let changed = before.mac != self.mac || before.mtu != self.mtu || before.name != self.name;
+        connected || changed || before.port != self.port
+    }
+
     /// Whether it is of a kind that could ever carry one.
-    fn suitable(&self) -> Result<(), Unfit> {
+    pub(super) fn suitable(&self) -> Result<(), Unfit> {
         let name = || self.name.clone();
         if self.loopback {
             Err(Unfit::Loopback { name: name() })
@@ -195,7 +240,7 @@ impl Links {
     }
 
     fn by_subnet(&self, address: IpAddr) -> Result<&Link, Unfit> {
-        if matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+        if is_link_local(address) {
             return Err(Unfit::Ambiguous { address });
         }
         let candidates = self.0.iter().filter(|link| link.up && link.suitable().is_ok());
@@ -230,6 +275,8 @@ mod tests {
             ipv6: true,
             router: false,
             arp_ignore: 0,
+            arp_announce: 0,
+            prepared: false,
             mtu: 1500,
             addresses: vec![address.parse().unwrap()],
         }

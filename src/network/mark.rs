@@ -28,6 +28,8 @@ pub struct Marked {
     /// How long until the kernel removes it; none if it never does: then the resource agent (`virtualip ocf`) configured
     /// it, and no agent of a cluster touches it.
     pub valid_for: Option<Duration>,
+    /// The kernel still asks whether another host has it, and does not answer for it yet.
+    pub tentative: bool,
 }
 
 /// Which mark this kernel can keep.
@@ -68,9 +70,9 @@ impl Mark {
         let protocol = AddressAttribute::Protocol(AddressProtocol::from(PROTOCOL));
         let label = match label {
             _ if address.addr().is_ipv6() => None,
-            Label::Named(label) => Some(label.clone()),
+            Label::Named(label) if self == Self::Protocol => Some(label.clone()),
             Label::Plain if self == Self::Protocol => None,
-            Label::Plain | Label::Suffixed => Some(format!("{name}{LABEL_SUFFIX}")),
+            Label::Named(_) | Label::Plain | Label::Suffixed => Some(format!("{name}{LABEL_SUFFIX}")),
         };
         let fits = label.filter(|label| label.len() <= LABEL_MAX);
         std::iter::once(protocol).chain(fits.map(AddressAttribute::Label))

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 use rtnetlink::packet_route::{
-    address::{AddressAttribute, AddressMessage},
+    address::{AddressAttribute, AddressFlags, AddressMessage},
     link::{
         AfSpecInet, AfSpecInet6, AfSpecUnspec, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo,
         LinkLayerType, LinkMessage,
@@ -16,6 +16,9 @@ use super::{Link, Mac, Marked, Setup, mark::Mark};
 /// `valid_lft` of an address that never expires (`INFINITY_LIFE_TIME`).
 pub(super) const FOREVER: u32 = u32::MAX;
 
+/// The alias of an interface that we set up: also the next life of the agent knows then that it was down.
+pub(super) const PREPARED: &str = "set up by virtualip, was down";
+
 /// One address of an interface, ours or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Configured {
@@ -26,18 +29,22 @@ pub(super) struct Configured {
     pub marked: bool,
     pub label: Option<String>,
     pub valid_for: Option<Duration>,
+    /// The kernel still asks whether another host has it, and does not answer for it yet.
+    pub tentative: bool,
 }
 
 impl Configured {
     /// None for a message without a unicast address.
     pub fn read(message: &AddressMessage, mark: Mark) -> Option<Self> {
         let (mut local, mut peer, mut label, mut valid) = (None, None, None, FOREVER);
+        let mut tentative = false;
         for attribute in &message.attributes {
             match attribute {
                 AddressAttribute::Local(address) => local = Some(*address),
                 AddressAttribute::Address(address) => peer = Some(*address),
                 AddressAttribute::Label(text) => label = Some(text.clone()),
                 AddressAttribute::CacheInfo(info) => valid = info.ifa_valid,
+                AddressAttribute::Flags(flags) => tentative = flags.contains(AddressFlags::Tentative),
                 _ => {}
             }
         }
@@ -51,6 +58,7 @@ impl Configured {
             marked: mark.is_on(&message.attributes),
             label,
             valid_for: (valid != FOREVER).then(|| Duration::from_secs(valid.into())),
+            tentative,
         })
     }
 
@@ -62,7 +70,8 @@ impl Configured {
 
     /// Without what only the kernel needs to know.
     pub fn marked(&self) -> Marked {
-        Marked { link: self.link, address: self.address, valid_for: self.valid_for }
+        let Self { link, address, valid_for, tentative, .. } = *self;
+        Marked { link, address, valid_for, tentative }
     }
 }
 
@@ -83,6 +92,8 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
         ipv6: false,
         router: false,
         arp_ignore: 0,
+        arp_announce: 0,
+        prepared: false,
         mtu: 0,
         addresses: Vec::new(),
     };
@@ -90,6 +101,7 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::IfAlias(alias) => link.prepared = alias == PREPARED,
             LinkAttribute::Controller(controller) => link.port |= *controller != 0 && !in_vrf(message),
             LinkAttribute::Address(octets) if message.header.link_layer_type == LinkLayerType::Ether => {
                 link.mac = <[u8; 6]>::try_from(octets.as_slice()).ok().map(Mac);
@@ -116,6 +128,7 @@ fn settings(link: &mut Link, families: &[AfSpecUnspec]) {
             AfSpecUnspec::Inet(settings) => settings.iter().for_each(|setting| {
                 if let AfSpecInet::DevConf(conf) = setting {
                     link.arp_ignore = u8::try_from(conf.arp_ignore).unwrap_or_default();
+                    link.arp_announce = u8::try_from(conf.arp_announce).unwrap_or_default();
                 }
             }),
             AfSpecUnspec::Inet6(settings) => settings.iter().for_each(|setting| {

@@ -8,6 +8,7 @@ mod announcer;
 pub mod arp;
 mod claim;
 pub mod clock;
+mod connections;
 mod ethernet;
 mod host_lock;
 mod kernel;
@@ -20,16 +21,18 @@ mod monitor;
 pub mod ndp;
 mod outcome;
 mod packet_socket;
+mod place;
 mod probe;
 mod request;
 mod setup;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use announcer::Announcer;
+pub use announcer::{Announcer, Form};
 pub use claim::Claim;
+pub use connections::{ConnectionError, close_connections};
 pub use host_lock::{HostLock, LockError};
 pub use kernel::{Kernel, KernelError};
 pub use link::{Link, Links, Unfit};
@@ -39,5 +42,6 @@ pub use mark::{LABEL_SUFFIX, Marked, PROTOCOL};
 pub use monitor::{Change, Monitor};
 pub use outcome::{Added, AddressError, Removed};
 pub use packet_socket::WireError;
+pub use place::{On, Prefix, Wish};
 pub use probe::probe;
-pub use setup::{Broadcast, Label, Setup};
+pub use setup::{Broadcast, Label, Setup, Spot};

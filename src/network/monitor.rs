@@ -41,6 +41,13 @@ pub enum Change {
         /// Whether it carries our mark.
         marked: bool,
     },
+    /// The kernel has found out that no other host has an IPv6 address of ours, and answers for it from now on.
+    AddressUsable {
+        /// The interface's index.
+        link: u32,
+        /// Address and prefix length.
+        address: IpNet,
+    },
     /// An address has gone, by whomever.
     AddressGone {
         /// The interface's index.
@@ -119,7 +126,8 @@ impl Stream for Monitor {
 struct Known {
     mark: Mark,
     links: HashMap<u32, Link>,
-    addresses: HashMap<(u32, IpNet), bool>,
+    /// Whether each is marked, and whether it is tentative.
+    addresses: HashMap<(u32, IpNet), (bool, bool)>,
     changes: VecDeque<Change>,
 }
 
@@ -150,10 +158,14 @@ impl Known {
     }
 
     fn address(&mut self, configured: Option<&Configured>, there: bool) {
-        let Some(&Configured { link, address, marked, .. }) = configured else { return };
+        let Some(&Configured { link, address, marked, tentative, .. }) = configured else { return };
         if there {
-            if self.addresses.insert((link, address), marked) != Some(marked) {
+            let before = self.addresses.insert((link, address), (marked, tentative));
+            if before.is_none_or(|(before, _)| before != marked) {
                 self.changes.push_back(Change::AddressSeen { link, address, marked });
+            }
+            if marked && !tentative && before.is_some_and(|(_, before)| before) {
+                self.changes.push_back(Change::AddressUsable { link, address });
             }
         } else {
             self.addresses.remove(&(link, address));

@@ -36,9 +36,24 @@ pub fn advertisement(mac: Mac, address: Ipv6Addr, router: bool) -> Vec<u8> {
 /// A solicitation as in duplicate address detection (RFC 4862, 5.4.2): asks for the address without claiming it.
 #[must_use]
 pub fn probe(mac: Mac, address: Ipv6Addr) -> Vec<u8> {
-    let [.., a, b, c] = address.octets();
-    let solicited = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
+    let solicited = solicited_node(address);
     packet(Icmpv6Types::NeighborSolicit, mac, Ipv6Addr::UNSPECIFIED, solicited, &mut message(0, address))
+}
+
+/// Asks where `host` is, in the name of `address`: it learns from the source link-layer address where that is
+/// (RFC 4861, 7.2.3).
+#[must_use]
+pub fn question(mac: Mac, address: Ipv6Addr, host: Ipv6Addr) -> Vec<u8> {
+    let mut body = message(0, host);
+    body.extend([NdpOptionTypes::SourceLLAddr.0, 1]);
+    body.extend(mac.0);
+    packet(Icmpv6Types::NeighborSolicit, mac, address, solicited_node(host), &mut body)
+}
+
+/// The group that every host with `address` listens to (RFC 4291, 2.7.1).
+fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b, c] = address.octets();
+    Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c])
 }
 
 /// What a valid neighbour advertisement (RFC 4861, 7.1.2) says of its target. Without the option that says where
@@ -163,6 +178,17 @@ mod tests {
         assert_eq!(frame, expected);
         assert!(sums_up(&frame));
         assert_eq!(claim(&frame), None);
+    }
+
+    #[test]
+    fn a_question_says_where_its_sender_is() {
+        let frame = question(MAC, VIP, Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0x12, 0x3456));
+        let mut expected = hex("3333ff123456 02005e100001 86dd 60000000 0020 3a ff
+            20010db8000000000000000000000200 ff0200000000000000000001ff123456
+            87 00 0000 00000000 fe800000000000000000000000123456 01 01 02005e100001");
+        expected[56..58].copy_from_slice(&frame[56..58]);
+        assert_eq!(frame, expected);
+        assert!(sums_up(&frame));
     }
 
     #[test]

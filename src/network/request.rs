@@ -7,7 +7,7 @@ use rtnetlink::{
     AddressMessageBuilder,
     packet_route::{
         address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo},
-        link::{LinkFlags, LinkMessage},
+        link::{LinkAttribute, LinkFlags, LinkMessage},
     },
 };
 
@@ -48,8 +48,10 @@ pub(super) fn configuration(
         }
         IpNet::V6(_) => {
             cache.ifa_preferred = setup.preferred.unwrap_or(FOREVER).min(cache.ifa_valid);
-            // Whoever holds the right has the address: nothing to detect.
-            flags |= AddressFlags::Nodad;
+            // Whoever holds the right has the address: nothing to detect, unless somebody wants it.
+            if !setup.detect {
+                flags |= AddressFlags::Nodad;
+            }
         }
     }
     if address.prefix_len() == address.max_prefix_len() || !setup.prefix_route {
@@ -65,11 +67,12 @@ pub(super) fn configuration(
 fn broadcast(message: &mut AddressMessage, net: Ipv4Net, wanted: Broadcast) {
     let wanted = match wanted {
         Broadcast::Ones => return,
-        Broadcast::Zeros => net.network(),
-        Broadcast::Is(address) => address,
+        Broadcast::None => None,
+        Broadcast::Zeros => Some(net.network()),
+        Broadcast::Is(address) => Some(address),
     };
     message.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Broadcast(_)));
-    message.attributes.push(AddressAttribute::Broadcast(wanted));
+    message.attributes.extend(wanted.map(AddressAttribute::Broadcast));
 }
 
 /// Sets the interface up, or down.
@@ -78,5 +81,12 @@ pub(super) fn flags(link: u32, up: bool) -> LinkMessage {
     message.header.index = link;
     message.header.change_mask = LinkFlags::Up;
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+    message
+}
+
+/// As [`flags`], with an alias by which it is known later who did that.
+pub(super) fn flags_and_alias(link: u32, up: bool, alias: &str) -> LinkMessage {
+    let mut message = flags(link, up);
+    message.attributes.push(LinkAttribute::IfAlias(alias.to_owned()));
     message
 }

@@ -2,6 +2,19 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::IpNet;
+
+/// An address and how it is configured: where, with which prefix length, with what else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// The interface's index.
+    pub link: u32,
+    /// Address and prefix length.
+    pub net: IpNet,
+    /// What else.
+    pub setup: Setup,
+}
+
 /// What an address is given apart from itself and our mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup {
@@ -15,6 +28,8 @@ pub struct Setup {
     pub broadcast: Broadcast,
     /// Whether it brings the route to its prefix. Host addresses never do.
     pub prefix_route: bool,
+    /// IPv6: whether the kernel asks first whether another host has it, and is silent until then.
+    pub detect: bool,
 }
 
 /// The label of an IPv4 address.
@@ -25,7 +40,7 @@ pub enum Label {
     /// Only the interface's name, which `ifconfig` does not list again. Kernels that keep no other mark of ours (see
     /// [`super::Kernel::marks_any_label`]) get the suffix nevertheless.
     Plain,
-    /// This text: interface, colon, name, at most 15 bytes.
+    /// This text: interface, colon, name, at most 15 bytes. Kernels that keep no other mark of ours get the suffix.
     Named(String),
 }
 
@@ -34,6 +49,8 @@ pub enum Label {
 pub enum Broadcast {
     /// All host bits one; none for prefixes of 31 bits and more.
     Ones,
+    /// None.
+    None,
     /// All host bits zero, as networks before RFC 1122 had it.
     Zeros,
     /// This one.
@@ -57,6 +74,13 @@ impl Setup {
             label: Label::Suffixed,
             broadcast: Broadcast::Ones,
             prefix_route: true,
+            detect: false,
         }
+    }
+
+    /// The same for `lifetime` whole seconds (at least 1).
+    #[must_use]
+    pub fn lasting(&self, lifetime: u32) -> Self {
+        Self { lifetime: Some(lifetime), ..self.clone() }
     }
 }

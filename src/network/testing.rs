@@ -2,12 +2,15 @@
 
 use std::{
     io::ErrorKind,
+    net::{IpAddr, Ipv4Addr},
     process::Command,
     sync::mpsc::{Sender, channel},
     thread::{self, JoinHandle},
 };
 
+use super::{Claim, Kernel, packet_socket::Receiver};
 use nix::{
+    libc::{ETH_P_ARP, ETH_P_IPV6},
     sched::{CloneFlags, unshare},
     unistd::{Pid, gettid},
 };
@@ -134,6 +137,57 @@ pub(crate) fn neighbour(ours: &str, other: &'static str) -> Host {
     });
     until_it_sends(ours);
     host
+}
+
+/// Hears what arrives on an interface.
+pub(crate) struct Ear {
+    arp: Receiver,
+    ip6: Receiver,
+}
+
+impl Ear {
+    pub(crate) async fn on(link: &str) -> Self {
+        let link = Kernel::open().unwrap().links().await.unwrap().by_name(link).unwrap().index;
+        let open = |kind| Receiver::open(link, u16::try_from(kind).unwrap(), &[]).unwrap();
+        Self { arp: open(ETH_P_ARP), ip6: open(ETH_P_IPV6) }
+    }
+
+    async fn frame(&mut self) -> Vec<u8> {
+        let (mut arp, mut ip6) = (vec![0; 1514], vec![0; 1514]);
+        tokio::select! {
+            length = self.arp.receive(&mut arp) => { arp.truncate(length.unwrap()); arp }
+            length = self.ip6.receive(&mut ip6) => { ip6.truncate(length.unwrap()); ip6 }
+        }
+    }
+
+    /// The next ARP packet that is about `address`.
+    pub(crate) async fn frame_with(&mut self, address: Ipv4Addr) -> Vec<u8> {
+        loop {
+            let frame = self.frame().await;
+            if Claim::read(&frame).is_some_and(|claim| claim.address == IpAddr::V4(address)) {
+                return frame;
+            }
+        }
+    }
+
+    /// The next claim of whatever address.
+    pub(crate) async fn claim(&mut self) -> Claim {
+        loop {
+            if let Some(claim) = Claim::read(&self.frame().await) {
+                return claim;
+            }
+        }
+    }
+
+    /// The next claim of `address`.
+    pub(crate) async fn claim_of(mut self, address: IpAddr) -> Claim {
+        loop {
+            let claim = self.claim().await;
+            if claim.address == address {
+                return claim;
+            }
+        }
+    }
 }
 
 /// Bytes written in hexadecimal, with any spaces.

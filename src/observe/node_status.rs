@@ -15,6 +15,8 @@ pub struct NodeFacts {
     pub interfaces: Vec<NodeInterface>,
     /// Whether it has a right at this moment.
     pub right: bool,
+    /// Why nothing can be on its loopback interface, if so.
+    pub loopback_refused: Option<String>,
 }
 
 /// The status that `facts` call for, or none when `node` says all of it already.
@@ -31,6 +33,7 @@ pub fn node_status(node: &VirtualIPNode, facts: &NodeFacts, now: &Time) -> Optio
         agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         held: Some(i64::try_from(facts.held).unwrap_or(i64::MAX)),
         interfaces,
+        loopback_refused: facts.loopback_refused.clone(),
         observed_generation: generation,
         conditions,
     };
@@ -82,6 +85,7 @@ mod tests {
             held: 2,
             interfaces: vec![interface("eth1", true), interface("eth0", false)],
             right: true,
+            loopback_refused: None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! The status of a `VirtualIP`, computed from facts. Pure: the same facts always give the same status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::text::{join_up_to, whole_second};
@@ -16,8 +17,8 @@ pub struct Owner {
     pub node: String,
     /// The interface that has the addresses, once known.
     pub interface: Option<String>,
-    /// The addresses for which it answers.
-    pub addresses: Vec<Address>,
+    /// The addresses for which it answers, as they are configured.
+    pub addresses: Vec<IpNet>,
     /// Since when, on the wall clock; left out, the status keeps what it says of the same node.
     pub since: Option<Time>,
 }
@@ -48,6 +49,8 @@ pub struct Facts {
     pub refusals: BTreeMap<String, String>,
     /// Hosts outside the cluster that claim an address now.
     pub foreigners: Vec<Foreigner>,
+    /// What nodes could not do of what the spec says, though the addresses are up: reason and sentence, with the node.
+    pub shortcomings: Vec<(&'static str, String)>,
     /// What the kernel or the API server refused; it is tried again.
     pub error: Option<String>,
 }
@@ -62,15 +65,15 @@ pub fn status(vip: &VirtualIP, facts: &Facts, now: &Time) -> Option<VirtualIPSta
     let (verdict, reason, message) = judge(vip, facts);
     let mut wanted = kstatus(verdict, reason, &message).to_vec();
     wanted.extend(foreign_host(&before, &facts.foreigners));
+    wanted.extend(degraded(&before, &facts.shortcomings));
     let mut conditions = before.conditions.clone();
     update(&mut conditions, &wanted, vip.metadata.generation, &whole_second(now));
     let owner = facts.owner.as_ref();
     let after = VirtualIPStatus {
         node: owner.map(|owner| owner.node.clone()),
         interface: owner.and_then(|owner| owner.interface.clone()),
-        addresses: owner.map_or_else(Vec::new, |owner| {
-            owner.addresses.iter().map(|address| address.net().to_string()).collect()
-        }),
+        addresses: owner
+            .map_or_else(Vec::new, |owner| owner.addresses.iter().map(IpNet::to_string).collect()),
         since: owner.and_then(|owner| since(owner, &before)),
         moves: facts.moves.or(before.moves),
         observed_generation: vip.metadata.generation,
@@ -118,12 +121,8 @@ fn owned(owner: &Owner, facts: &Facts, wanted: &[Address]) -> Judgement {
     if let Some(error) = &facts.error {
         return reconciling(reasons::ERROR, format!("{}: {error}; it is tried again", owner.node));
     }
-    let sorted = |addresses: &[Address]| {
-        let mut nets: Vec<_> = addresses.iter().map(Address::net).collect();
-        nets.sort_unstable();
-        nets
-    };
-    if sorted(&owner.addresses) != sorted(wanted) {
+    let there: BTreeSet<IpAddr> = owner.addresses.iter().map(IpNet::addr).collect();
+    if there != wanted.iter().map(Address::ip).collect() {
         return reconciling(reasons::UPDATING, format!("{} changes its addresses to the spec's", owner.node));
     }
     let place = owner.interface.as_ref().map_or_else(String::new, |interface| format!(" on {interface}"));
@@ -193,6 +192,18 @@ fn foreign_host(before: &VirtualIPStatus, foreigners: &[Foreigner]) -> Option<St
     };
     let status = !foreigners.is_empty();
     Some(State { type_: types::FOREIGN_HOST, status, reason: reasons::FOREIGN_HOST, message })
+}
+
+/// Present from the first shortcoming on, false when there is none any more.
+fn degraded(before: &VirtualIPStatus, shortcomings: &[(&'static str, String)]) -> Option<State> {
+    let type_ = types::DEGRADED;
+    let Some((reason, _)) = shortcomings.first() else {
+        find(&before.conditions, type_)?;
+        let message = "all is as the spec says".to_owned();
+        return Some(State { type_, status: false, reason: reasons::AS_SPECIFIED, message });
+    };
+    let message = join_up_to(5, shortcomings.iter().map(|(_, sentence)| sentence.clone()), "; ");
+    Some(State { type_, status: true, reason, message })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ fn owner(node: &str) -> Owner {
     Owner {
         node: node.to_owned(),
         interface: Some("eth1".to_owned()),
-        addresses: vec!["192.0.2.9".parse().unwrap()],
+        addresses: vec!["192.0.2.9/32".parse().unwrap()],
         since: Some(at(100)),
     }
 }
@@ -178,4 +178,22 @@ fn a_foreign_host_is_named_and_its_end_is_told() {
     let before = Facts { foreigners: vec![foreigner], ..Facts::default() };
     let message = format!("{message}; no node takes it");
     assert_eq!(says(&self::vip(), &before), ("Stalled".to_owned(), "ForeignHost".to_owned(), message));
+}
+
+#[test]
+fn what_a_node_could_not_do_is_said_with_its_name_and_ends() {
+    let facts = Facts {
+        shortcomings: vec![(reasons::LABEL_TOO_LONG, "n1: enp0s31f6 has no room".to_owned())],
+        ..owned_by("n1")
+    };
+    let mut vip = vip();
+    vip.status = status(&vip, &facts, &at(200));
+    let degraded = |vip: &VirtualIP| {
+        let conditions = &vip.status.as_ref().unwrap().conditions;
+        let condition = find(conditions, types::DEGRADED).unwrap();
+        (condition.status.clone(), condition.reason.clone(), condition.message.clone())
+    };
+    assert_eq!(degraded(&vip), ("True".into(), "LabelTooLong".into(), "n1: enp0s31f6 has no room".into()));
+    vip.status = status(&vip, &owned_by("n1"), &at(300));
+    assert_eq!(degraded(&vip), ("False".into(), "AsSpecified".into(), "all is as the spec says".into()));
 }

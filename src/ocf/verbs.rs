@@ -84,6 +84,7 @@ async fn begin(
         label: label(&place, parameters)?,
         broadcast: parameters.broadcast,
         prefix_route: parameters.prefix_route,
+        detect: false,
     };
     kernel.add_as(place.link.index, place.net, &setup).await?;
     let announced = announce(kernel, &place, parameters.count, parameters).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use crate::api::{Address, VipKey};
+use crate::api::{Address, InterfaceChoice, VipKey};
 
 /// An interface that could carry an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +43,10 @@ pub struct VipFacts {
     pub key: VipKey,
     /// Its addresses.
     pub addresses: Vec<Address>,
-    /// The interface named by the user.
-    pub interface: Option<String>,
+    /// The interfaces named by the user, best first; none: any that has the subnet.
+    pub interfaces: Vec<InterfaceChoice>,
+    /// Whether addresses without a prefix length take that of the interface's subnet.
+    pub prefix_of_subnet: bool,
     /// Labels that a node must have.
     pub selector: BTreeMap<String, String>,
     /// The node that holds it in a living epoch.

@@ -99,7 +99,8 @@ mod tests {
         let vip = |i: usize| VipFacts {
             key: VipKey::new("shop", format!("web-{i:02}")),
             addresses: vec![format!("192.0.2.{}", i + 1).parse().unwrap()],
-            interface: None,
+            interfaces: vec![],
+            prefix_of_subnet: false,
             selector: [].into(),
             holder: holder.map(str::to_owned),
         };

@@ -12,9 +12,11 @@ use tokio::time::Instant;
 
 use super::{Error, Row, wanted::Wanted};
 use crate::{
-    agent::schedule::Schedule,
-    api::VipKey,
-    network::{Announcer, Claim, Kernel, KernelError, Links, Mac, WireError, probe},
+    agent::{schedule::Schedule, target::Target},
+    api::{ConflictDetection, VipKey},
+    network::{
+        Announcer, Claim, Kernel, KernelError, Link, Links, Mac, Spot, WireError, close_connections, probe,
+    },
 };
 
 /// How long the kernel keeps the addresses of a process that was killed, in whole seconds.
@@ -23,13 +25,23 @@ const LIFETIME: u32 = 10;
 pub const RENEWAL: Duration = Duration::from_secs(3);
 /// How long others have to say that an address is theirs.
 const PROBE: Duration = Duration::from_millis(200);
-/// An answer to each of many claims would be a storm (RFC 5227, 2.4 has 10 s for hosts that give up instead).
-const DEFENCE: Duration = Duration::from_secs(1);
+/// `DEFEND_INTERVAL` of RFC 5227: an answer to each of many claims would be a storm.
+const DEFENCE: Duration = Duration::from_secs(10);
 /// How long another host's claim is told of.
 const MEMORY: Duration = Duration::from_mins(1);
 
 /// Where an address belongs.
 type Place = (u32, IpNet);
+
+/// An address that is up.
+struct Up {
+    key: VipKey,
+    spot: Spot,
+    target: Target,
+    defended: bool,
+    /// The kernel still asks whether another host has it: until then nothing is said about it.
+    waiting: bool,
+}
 
 /// This host.
 pub struct Host {
@@ -37,7 +49,7 @@ pub struct Host {
     announcer: Announcer,
     links: Links,
     schedule: Schedule,
-    up: BTreeMap<IpAddr, (VipKey, Place)>,
+    up: BTreeMap<IpAddr, Up>,
     /// What was up once needs no probe: whoever claims it since is heard.
     cleared: BTreeSet<IpAddr>,
     claims: BTreeMap<IpAddr, (Instant, Mac)>,
@@ -77,95 +89,153 @@ impl Host {
     /// # Errors
     /// When the kernel cannot be asked.
     pub async fn settle(&mut self, wanted: &[Wanted]) -> Result<Vec<Row>, KernelError> {
-        self.links = self.kernel.links().await?;
-        let found: Vec<Result<Place, String>> = wanted.iter().map(|one| self.place(one)).collect();
-        let owners: BTreeSet<(&VipKey, Place)> = wanted
+        self.look().await?;
+        self.prepare(wanted).await?;
+        let found: Vec<Result<Spot, String>> = wanted.iter().map(|one| self.spot(one)).collect();
+        let owners: BTreeMap<IpAddr, (&Wanted, &Spot)> = wanted
             .iter()
             .zip(&found)
-            .filter_map(|(one, place)| Some((&one.key, *place.as_ref().ok()?)))
+            .filter_map(|(one, spot)| Some((one.target.ip(), (one, spot.as_ref().ok()?))))
             .collect();
-        let places: BTreeSet<Place> = owners.iter().map(|(_, place)| *place).collect();
+        let places: BTreeSet<Place> = owners.values().map(|(_, spot)| (spot.link, spot.net)).collect();
         // A permanent address with our mark is the resource agent's.
-        let marked = self.kernel.marked().await?.into_iter().filter(|there| there.valid_for.is_some());
-        let present: BTreeSet<Place> = marked.map(|there| (there.link, there.address)).collect();
-        let surplus: Vec<Place> = present.difference(&places).copied().collect();
-        self.kernel.remove_all(&surplus).await?;
-        for (address, (key, place)) in std::mem::take(&mut self.up) {
-            if present.contains(&place) && owners.contains(&(&key, place)) {
-                self.up.insert(address, (key, place));
+        let mut marked = self.kernel.marked().await?;
+        marked.retain(|there| there.valid_for.is_some());
+        let present: BTreeSet<Place> = marked.iter().map(|there| (there.link, there.address)).collect();
+        for there in marked.iter().filter(|there| !there.tentative) {
+            self.usable(there.address.addr());
+        }
+        let mut surplus: BTreeSet<Place> = present.difference(&places).copied().collect();
+        for (address, up) in std::mem::take(&mut self.up) {
+            let place = (up.spot.link, up.spot.net);
+            let stays =
+                owners.get(&address).is_some_and(|(one, spot)| one.key == up.key && **spot == up.spot);
+            if present.contains(&place) && stays {
+                self.up.insert(address, up);
             } else {
-                self.schedule.stop(&key, address);
+                surplus.extend(present.get(&place));
+                self.schedule.stop(&up.key, address);
+                close(&up).await;
             }
         }
-        let news: Vec<(&Wanted, Place)> = wanted
-            .iter()
-            .zip(&found)
-            .filter_map(|(one, place)| Some((one, *place.as_ref().ok()?)))
-            .filter(|(one, _)| !self.up.contains_key(&one.net.addr()))
-            .collect();
-        let failures = self.raise(&news).await?;
-        Ok(wanted.iter().zip(found).map(|(one, place)| self.row(one, place.err(), &failures)).collect())
+        self.kernel.remove_all(&surplus.into_iter().collect::<Vec<_>>()).await?;
+        let news = owners.values().filter(|(one, _)| !self.up.contains_key(&one.target.ip()));
+        let news: Vec<(&Wanted, Spot)> = news.map(|(one, spot)| (*one, (*spot).clone())).collect();
+        let failures = self.raise(news).await?;
+        Ok(wanted.iter().zip(found).map(|(one, spot)| self.row(one, spot.err(), &failures)).collect())
     }
 
-    fn place(&self, one: &Wanted) -> Result<Place, String> {
-        if let Some(refused) = &one.refused {
-            return Err(refused.clone());
+    /// The kernel answers for an address.
+    fn usable(&mut self, address: IpAddr) {
+        if let Some(up) = self.up.get_mut(&address).filter(|up| up.waiting) {
+            up.waiting = false;
+            self.schedule.start(up.key.clone(), address, up.target.manner.rhythm());
         }
-        let link = self.links.find(one.net.addr(), one.interface.as_deref());
-        link.map(|link| (link.index, one.net)).map_err(|unfit| unfit.to_string())
+    }
+
+    /// Looks at the interfaces. What others know of those that changed may be wrong: they are told again.
+    async fn look(&mut self) -> Result<(), KernelError> {
+        let links = self.kernel.links().await?;
+        let before = std::mem::replace(&mut self.links, links);
+        for (address, up) in &self.up {
+            let (before, after) = (before.by_index(up.spot.link), self.links.by_index(up.spot.link));
+            if let (Some(before), Some(after), false) = (before, after, up.waiting)
+                && after.must_be_told(before)
+            {
+                self.schedule.start(up.key.clone(), *address, up.target.manner.rhythm());
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets up interfaces that are down and without any address, where one with a prefix length is wanted; and leaves those
+    /// that are not wanted any more as they were found.
+    async fn prepare(&self, wanted: &[Wanted]) -> Result<(), KernelError> {
+        let awaited = wanted.iter().filter_map(|one| Some(one.target.awaited(&self.links)?.index));
+        let awaited: BTreeSet<u32> = awaited.collect();
+        let carries = |link: &Link| self.up.values().any(|up| up.spot.link == link.index);
+        for link in self.links.iter() {
+            if awaited.contains(&link.index) && !link.up {
+                self.kernel.prepare(link.index).await?;
+            } else if link.prepared && link.is_bare() && !awaited.contains(&link.index) && !carries(link) {
+                self.kernel.leave_as_found(link.index).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spot(&self, one: &Wanted) -> Result<Spot, String> {
+        match &one.refused {
+            Some(refused) => Err(refused.clone()),
+            None => one.target.spot(&self.links).map_err(|unfit| unfit.to_string()),
+        }
     }
 
     /// Adds and announces what nobody else has; says what was not added and why.
-    async fn raise(&mut self, news: &[(&Wanted, Place)]) -> Result<BTreeMap<IpAddr, String>, KernelError> {
+    async fn raise(&mut self, news: Vec<(&Wanted, Spot)>) -> Result<BTreeMap<IpAddr, String>, KernelError> {
         let mut failures = BTreeMap::new();
-        let verdicts = join_all(news.iter().map(|(one, place)| self.claimed(one, *place))).await;
-        let mut free = Vec::new();
-        for ((one, place), verdict) in news.iter().zip(verdicts) {
+        let verdicts = join_all(news.iter().map(|(one, spot)| self.claimed(one, spot))).await;
+        let (mut free, mut spots) = (Vec::new(), Vec::new());
+        for ((one, spot), verdict) in news.into_iter().zip(verdicts) {
             match verdict {
-                None => free.push((*one, *place)),
-                Some(claimed) => drop(failures.insert(one.net.addr(), claimed)),
+                None => {
+                    free.push(one);
+                    spots.push(spot);
+                }
+                Some(claimed) => drop(failures.insert(one.target.ip(), claimed)),
             }
         }
-        let places: Vec<Place> = free.iter().map(|(_, place)| *place).collect();
-        let outcomes = self.kernel.add_all(&places, LIFETIME).await?;
-        for ((one, place), outcome) in free.into_iter().zip(outcomes) {
-            let address = one.net.addr();
+        let outcomes = self.kernel.add_all(&spots, LIFETIME).await?;
+        for ((one, spot), outcome) in free.into_iter().zip(spots).zip(outcomes) {
+            let (address, target) = (one.target.ip(), one.target.clone());
             match outcome {
                 Ok(_) => {
                     self.cleared.insert(address);
-                    self.up.insert(address, (one.key.clone(), place));
-                    self.schedule.start(one.key.clone(), address);
-                    if let Err(error) = self.announce(address) {
-                        failures.insert(address, error.to_string());
+                    let waiting = spot.setup.detect && address.is_ipv6();
+                    if !waiting {
+                        self.schedule.start(one.key.clone(), address, target.manner.rhythm());
                     }
+                    let defended = one.conflicts == ConflictDetection::Defend;
+                    self.up.insert(address, Up { key: one.key.clone(), spot, target, defended, waiting });
                 }
                 Err(error) => drop(failures.insert(address, error.to_string())),
             }
         }
+        failures.extend(self.announce_due());
         Ok(failures)
     }
 
     /// Who else has an address that was never up here, if anybody.
-    async fn claimed(&self, one: &Wanted, (link, net): Place) -> Option<String> {
-        let address = net.addr();
-        let link = self.links.by_index(link).filter(|_| !self.cleared.contains(&address))?;
-        match probe(link, address, PROBE).await {
+    async fn claimed(&self, one: &Wanted, spot: &Spot) -> Option<String> {
+        let address = one.target.ip();
+        if one.conflicts == ConflictDetection::None || self.cleared.contains(&address) {
+            return None;
+        }
+        match probe(self.links.by_index(spot.link)?, address, PROBE).await {
             Ok(Some(mac)) if !self.links.iter().any(|link| link.mac == Some(mac)) => {
                 Some(format!("the host with the hardware address {mac} has the address: remove it there"))
             }
             Ok(_) => None,
-            Err(error) => Some(format!("cannot ask whether {} is free: {error}", one.net.addr())),
+            Err(error) => Some(format!("cannot ask whether {address} is free: {error}")),
         }
     }
 
     fn row(&self, one: &Wanted, unfit: Option<String>, failures: &BTreeMap<IpAddr, String>) -> Row {
-        let address = one.net.addr();
-        let up = self.up.get(&address).filter(|(key, _)| *key == one.key);
-        let name = up.and_then(|(_, (link, _))| self.links.by_index(*link)).map(|link| link.name.clone());
-        let claim = self.claims.get(&address).filter(|(when, _)| up.is_some() && when.elapsed() < MEMORY);
+        let address = one.target.ip();
+        let up = self.up.get(&address).filter(|up| up.key == one.key);
+        let link = up.and_then(|up| self.links.by_index(up.spot.link));
+        let claim = self.claims.get(&address).filter(|(when, _)| {
+            up.is_some() && one.conflicts != ConflictDetection::None && when.elapsed() < MEMORY
+        });
         let claim = claim.map(|(_, mac)| format!("the host with the hardware address {mac} claims it too"));
-        let message = unfit.or_else(|| failures.get(&address).cloned()).or(claim).unwrap_or_default();
-        Row { key: one.key.clone(), address, interface: name, message }
+        let label = link.filter(|_| address.is_ipv4()).and_then(|link| one.target.manner.label_refused(link));
+        let message = unfit.or_else(|| failures.get(&address).cloned()).or(claim).or(label);
+        Row {
+            key: one.key.clone(),
+            address,
+            interface: link.map(|link| link.name.clone()),
+            message: message.unwrap_or_default(),
+        }
     }
 
     /// Lets everything live on. Whether all of it could is for [`Host::settle`] to see.
@@ -173,40 +243,43 @@ impl Host {
     /// # Errors
     /// When the kernel cannot be asked.
     pub async fn renew(&self) -> Result<(), KernelError> {
-        let places: Vec<Place> = self.up.values().map(|(_, place)| *place).collect();
-        self.kernel.renew_all(&places, LIFETIME).await.map(drop)
+        let spots: Vec<Spot> = self.up.values().map(|up| up.spot.clone()).collect();
+        self.kernel.renew_all(&spots, LIFETIME).await.map(drop)
     }
 
-    /// Announces what is due.
-    pub fn announce_due(&mut self) {
+    /// Announces what is due; says what could not be. A queue that is full now is empty the next time.
+    pub fn announce_due(&mut self) -> BTreeMap<IpAddr, String> {
+        let mut failures = BTreeMap::new();
         while let Some((_, address)) = self.schedule.pop_due() {
-            // A queue that is full now is empty the next time.
-            let _ = self.announce(address);
+            if let Err(error) = self.announce(address) {
+                failures.insert(address, error.to_string());
+            }
         }
+        failures
     }
 
     /// Another host claims an address of ours: it is told better. Says whether that is news.
     pub fn defend(&mut self, claim: Claim) -> bool {
         // An interface that was added since the ear was opened may be on the same segment.
         let own = self.links.iter().any(|link| link.mac == Some(claim.mac));
-        if own || !self.up.contains_key(&claim.address) {
-            return false;
-        }
+        let Some(up) = self.up.get(&claim.address).filter(|_| !own) else { return false };
         let before = self.claims.get(&claim.address).copied();
         if before.is_some_and(|(when, _)| when.elapsed() < DEFENCE) {
             return false;
         }
         self.claims.insert(claim.address, (Instant::now(), claim.mac));
-        let _ = self.announce(claim.address);
+        if up.defended {
+            let _ = self.announce(claim.address);
+        }
         before.is_none_or(|(_, mac)| mac != claim.mac)
     }
 
     fn announce(&self, address: IpAddr) -> Result<(), WireError> {
-        let place = self.up.get(&address).map(|(_, (link, _))| *link);
-        match place.and_then(|link| self.links.by_index(link)) {
-            Some(link) => self.announcer.announce(link, address),
-            None => Ok(()),
-        }
+        let Some(up) = self.up.get(&address) else { return Ok(()) };
+        let Some(link) = self.links.by_index(up.spot.link) else { return Ok(()) };
+        let manner = &up.target.manner;
+        self.announcer.announce_as(link, address, manner.form())?;
+        manner.hosts().iter().try_for_each(|host| self.announcer.tell(link, address, *host))
     }
 
     /// Takes everything away.
@@ -214,7 +287,22 @@ impl Host {
     /// # Errors
     /// When the kernel cannot be asked.
     pub async fn leave(&mut self) -> Result<(), KernelError> {
-        let places: Vec<Place> = std::mem::take(&mut self.up).into_values().map(|(_, place)| place).collect();
-        self.kernel.remove_all(&places).await.map(drop)
+        let up = std::mem::take(&mut self.up);
+        for up in up.values() {
+            close(up).await;
+        }
+        let places: Vec<Place> = up.values().map(|up| (up.spot.link, up.spot.net)).collect();
+        self.kernel.remove_all(&places).await?;
+        self.look().await?;
+        self.prepare(&[]).await
+    }
+}
+
+/// Connections go with their address, where that is wanted.
+async fn close(up: &Up) {
+    if up.target.manner.close_connections {
+        let address = up.target.ip();
+        // They end by themselves, only later.
+        let _ = tokio::task::spawn_blocking(move || close_connections(&[address])).await;
     }
 }

@@ -51,7 +51,7 @@ pub async fn run<W: Write>(path: PathBuf, mut printer: Printer<W>) -> Result<(),
                 _ = terminate.recv() => return Ok(host.leave().await?),
                 _ = interrupt.recv() => return Ok(host.leave().await?),
                 _ = renewal.tick() => host.renew().await?,
-                () = async { if let Some(due) = due { sleep_until(due).await } }, if due.is_some() => host.announce_due(),
+                () = async { if let Some(due) = due { sleep_until(due).await } }, if due.is_some() => drop(host.announce_due()),
                 change = changes.next() => {
                     let mut news = concerns(&change.ok_or(Error::Deaf)?);
                     while let Some(Some(change)) = changes.next().now_or_never() {

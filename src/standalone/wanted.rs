@@ -5,10 +5,9 @@ use std::{
     net::IpAddr,
 };
 
-use ipnet::IpNet;
-
 use crate::{
-    api::{VipKey, VirtualIP},
+    agent::target::Target,
+    api::{ConflictDetection, VipKey, VirtualIP},
     manifests::Object,
 };
 
@@ -20,10 +19,10 @@ const NAMESPACE: &str = "default";
 pub struct Wanted {
     /// Whose.
     pub key: VipKey,
-    /// With its prefix length.
-    pub net: IpNet,
-    /// The interface that the manifest names.
-    pub interface: Option<String>,
+    /// Which, and how.
+    pub target: Target,
+    /// What is done about other hosts that claim it.
+    pub conflicts: ConflictDetection,
     /// Why it is not to be had, whatever the kernel says.
     pub refused: Option<String>,
 }
@@ -48,15 +47,16 @@ pub fn wanted<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<Wanted> {
     let mut owners: BTreeMap<IpAddr, VipKey> = BTreeMap::new();
     let mut all = Vec::new();
     for (key, vip) in &vips {
-        for address in vip.spec.parsed_addresses().unwrap_or_default() {
-            let owner = owners.entry(address.ip()).or_insert_with(|| key.clone());
+        // Without a cluster there are no labels: entries for nodes with some do not count.
+        for target in Target::all(&vip.spec, &BTreeMap::new()) {
+            let owner = owners.entry(target.ip()).or_insert_with(|| key.clone());
             let refused = if twice.contains(key) {
                 Some("two manifests have this name: rename one".to_owned())
             } else {
                 (owner != key).then(|| format!("{owner} has the address: remove it from one of the two"))
             };
-            let interface = vip.spec.interface.clone();
-            all.push(Wanted { key: key.clone(), net: address.net(), interface, refused });
+            let conflicts = vip.spec.conflict_detection;
+            all.push(Wanted { key: key.clone(), target, conflicts, refused });
         }
     }
     all
@@ -77,13 +77,13 @@ mod tests {
         let checked = check(&Source { name: "-".to_owned(), text: text.collect() });
         assert_eq!(checked.problems, []);
         let wanted = wanted(checked.objects.iter());
-        wanted.into_iter().map(|w| (w.key.to_string(), w.net.to_string(), w.refused)).collect()
+        wanted.into_iter().map(|w| (w.key.to_string(), w.target.address.to_string(), w.refused)).collect()
     }
 
     #[test]
     fn every_address_is_wanted_once() {
         let found = all(&[("web", "192.0.2.1, 192.0.2.2/24"), ("api", "192.0.2.1")]);
-        assert_eq!(found[0], ("default/api".to_owned(), "192.0.2.1/32".to_owned(), None));
+        assert_eq!(found[0], ("default/api".to_owned(), "192.0.2.1".to_owned(), None));
         assert!(found[1].2.as_ref().unwrap().starts_with("default/api has the address"));
         assert_eq!(found[2], ("default/web".to_owned(), "192.0.2.2/24".to_owned(), None));
     }

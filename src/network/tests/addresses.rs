@@ -6,7 +6,7 @@ use futures::{StreamExt, future::join_all};
 use ipnet::IpNet;
 
 use crate::network::{
-    Added, AddressError, Broadcast, Change, Kernel, Label, Monitor, Removed, Setup,
+    Added, AddressError, Broadcast, Change, Kernel, Label, Monitor, Removed, Setup, Spot,
     testing::{address_in_ip, cable, in_namespace, ip, sysctl},
 };
 
@@ -361,8 +361,14 @@ fn many_may_ask_at_once_and_some_may_lose_patience() {
 fn a_thousand_addresses_come_stay_and_go() {
     in_namespace(async || {
         let (kernel, near) = opened().await;
-        let all: Vec<_> =
-            (0..1000).map(|n| (near, net(&format!("10.0.{}.{}/32", n / 250, n % 250 + 1)))).collect();
+        let all: Vec<_> = (0..1000)
+            .map(|n| Spot {
+                link: near,
+                net: net(&format!("10.0.{}.{}/32", n / 250, n % 250 + 1)),
+                setup: Setup::permanent(),
+            })
+            .collect();
+        let places: Vec<_> = all.iter().map(|spot: &Spot| (spot.link, spot.net)).collect();
         let timed = |what: &str, start: Instant| println!("1000 addresses {what} in {:?}", start.elapsed());
         let start = Instant::now();
         let added = kernel.add_all(&all, 60).await.unwrap();
@@ -374,7 +380,7 @@ fn a_thousand_addresses_come_stay_and_go() {
         assert!(renewed.into_iter().all(|renewed| renewed.is_ok()));
         assert_eq!(kernel.marked().await.unwrap().len(), 1000);
         let start = Instant::now();
-        let removed = kernel.remove_all(&all).await.unwrap();
+        let removed = kernel.remove_all(&places).await.unwrap();
         timed("removed", start);
         assert!(removed.into_iter().all(|removed| removed.unwrap() == Removed::Now));
         assert!(!ip("addr show dev near").contains("vip"));

@@ -4,7 +4,7 @@ use futures::StreamExt;
 use ipnet::IpNet;
 
 use crate::network::{
-    Change, Kernel, Monitor,
+    Change, Kernel, Monitor, Setup, Spot,
     testing::{cable, in_namespace, ip},
 };
 
@@ -128,7 +128,8 @@ fn what_was_missed_becomes_a_resync_and_then_all_goes_on() {
         let (kernel, link, changes) = opened().await;
         drop(changes);
         let mut changes = Monitor::with_buffer(16 << 10).unwrap();
-        let many: Vec<_> = (1..=250).map(|n| (link, net(&format!("10.0.0.{n}/32")))).collect();
+        let spot = |n| Spot { link, net: net(&format!("10.0.0.{n}/32")), setup: Setup::permanent() };
+        let many: Vec<_> = (1..=250).map(spot).collect();
         kernel.add_all(&many, 60).await.unwrap();
         while changes.next().await.unwrap() != Change::Resync {}
         assert_eq!(kernel.marked().await.unwrap().len(), 250);

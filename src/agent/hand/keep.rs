@@ -1,0 +1,149 @@
+//! Keeping up what is up, and hearing what became of it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use tracing::{debug, warn};
+
+use super::super::input::Input;
+use super::settle::overslept;
+use super::{Hand, Up, outcome};
+use crate::api::VipKey;
+use crate::network::{Links, Spot};
+use crate::observe::metrics::Operation;
+use crate::ownership::Event;
+
+impl Hand {
+    /// Lets the kernel keep the addresses for as long as the right allows. An extension that took so long that it might outlast
+    /// the right is made again, for less; when nothing is left to give, the addresses go.
+    pub(super) async fn extend(&mut self) {
+        let mut too_long = false;
+        while let Some((until, lifetime)) = self.lifetime() {
+            let spots: Vec<Spot> = self.all().map(|(_, _, up)| up.spot.clone()).collect();
+            let renewed = spots.is_empty() || self.renew(&spots, lifetime).await;
+            if !renewed && too_long {
+                break;
+            }
+            if spots.is_empty() || !overslept(until, lifetime) {
+                return;
+            }
+            debug!("the agent was asleep while it extended addresses, which get less time");
+            too_long = true;
+        }
+        if too_long {
+            warn!("the agent was asleep while it extended addresses, and removes them");
+            let all = self.all().map(|(key, address, _)| (key.clone(), address)).collect();
+            for (key, address) in self.lower(all).await {
+                self.inputs.own(Event::Vanished { key, address });
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&VipKey, IpAddr, &Up)> {
+        self.up.iter().flat_map(|(key, up)| up.iter().map(move |(address, up)| (key, *address, up)))
+    }
+
+    /// Gives addresses this lifetime, and says whether all that are there have got it.
+    pub(super) async fn renew(&mut self, spots: &[Spot], lifetime: u32) -> bool {
+        let outcomes = match self.kernel.renew_all(spots, lifetime).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "addresses were not extended");
+                return false;
+            }
+        };
+        let mut all = true;
+        for (spot, extended) in spots.iter().zip(outcomes) {
+            self.metrics.kernel(Operation::Extend, outcome(&extended));
+            if let Err(error) = extended {
+                debug!(address = %spot.net, error = &error as &dyn std::error::Error, "not extended");
+                self.gone(spot.link, spot.net).await;
+                all = false;
+            }
+        }
+        all
+    }
+
+    /// The kernel may have said things that were not heard.
+    pub(super) async fn compare(&mut self) {
+        let places: Vec<(u32, IpNet)> = self.all().map(|(.., up)| (up.spot.link, up.spot.net)).collect();
+        for (link, net) in places {
+            self.gone(link, net).await;
+        }
+        if let Ok(marked) = self.kernel.marked().await {
+            for there in marked.iter().filter(|there| !there.tentative) {
+                self.usable(there.link, there.address);
+            }
+        }
+    }
+
+    /// Somebody said that an address is gone. The word may be older than our last call, and an address that is
+    /// wrongly believed silent could be given away: so the kernel is asked.
+    pub(super) async fn gone(&mut self, link: u32, net: IpNet) {
+        let Some((key, up)) = self.known(link, net) else { return };
+        let (key, waiting) = (key.clone(), up.waiting);
+        match self.kernel.marked().await {
+            Ok(marked) if !marked.iter().any(|there| there.link == link && there.address == net) => {}
+            Ok(_) => return,
+            Err(error) => {
+                return warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot tell whether {net} is still up"
+                );
+            }
+        }
+        self.schedule.stop(&key, net.addr());
+        if let Some(up) = self.up.get_mut(&key) {
+            up.remove(&net.addr());
+        }
+        if waiting {
+            let reason = format!("duplicate address detection found another host that has {}", net.addr());
+            self.inputs.send(Input::Trouble { key: key.clone(), reason: Some(reason) });
+        }
+        self.inputs.own(Event::Vanished { key, address: net.addr() });
+    }
+
+    /// The kernel answers for an address about which it had to ask first.
+    pub(super) fn usable(&mut self, link: u32, net: IpNet) {
+        let Some(key) = self.known(link, net).filter(|(_, up)| up.waiting).map(|(key, _)| key.clone()) else {
+            return;
+        };
+        if let Some(up) = self.up.get_mut(&key).and_then(|up| up.get_mut(&net.addr())) {
+            up.waiting = false;
+        }
+        self.begin_to_announce(&key, net.addr());
+        self.announce_due();
+    }
+
+    fn known(&self, link: u32, net: IpNet) -> Option<(&VipKey, &Up)> {
+        let there = |up: &BTreeMap<IpAddr, Up>| {
+            up.get(&net.addr()).is_some_and(|up| up.spot.link == link && up.spot.net == net)
+        };
+        let (key, up) = self.up.iter().find(|(_, up)| there(up))?;
+        Some((key, up.get(&net.addr())?))
+    }
+
+    /// Addresses follow to where they belong among the interfaces as they are now; and what the wire knows of those that
+    /// stay may be wrong: it is told again.
+    pub(super) async fn links_changed(&mut self, links: Links) {
+        let before = std::mem::replace(&mut self.links, links);
+        let restless = |up: &Up| match (before.by_index(up.spot.link), self.links.by_index(up.spot.link)) {
+            (Some(before), Some(after)) => after.must_be_told(before),
+            _ => false,
+        };
+        let restless: Vec<(VipKey, IpAddr)> = self
+            .all()
+            .filter(|(.., up)| !up.waiting && restless(up))
+            .map(|(key, address, _)| (key.clone(), address))
+            .collect();
+        for (key, address) in restless {
+            self.begin_to_announce(&key, address);
+        }
+        self.announce_due();
+        let keys: Vec<VipKey> = self.up.keys().cloned().collect();
+        for key in keys {
+            self.resettle(&key).await;
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The one hand that touches the kernel: every call about an address, and every frame that announces one, goes
+//! through here one after the other (rule 8), under the deadline of the moment (rules 7 and 10).
+
+mod keep;
+mod loopback;
+mod order;
+mod prepare;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::deadline::{Deadline, now};
+use super::input::Inputs;
+use super::schedule::Schedule;
+use super::target::Target;
+use crate::api::VipKey;
+use crate::network::{Announcer, Kernel, Link, Links, Spot};
+use crate::observe::metrics::{Announcement, Metrics, Outcome};
+use crate::ownership::{Time, whole_lifetime};
+
+pub use order::Order;
+
+/// Room for the call itself, so that the look at the clock after it does not find every second lifetime too long.
+const CALL: Duration = Duration::from_millis(50);
+
+/// An address that is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Up {
+    spot: Spot,
+    /// From a former life: where it is, is known; how it was configured, is not.
+    adopted: bool,
+    /// The kernel still asks whether another host has it: until then nothing is said about it.
+    waiting: bool,
+}
+
+/// The hand's own task.
+pub struct Hand {
+    kernel: Kernel,
+    announcer: Announcer,
+    deadline: Deadline,
+    inputs: Inputs,
+    metrics: Metrics,
+    links: Links,
+    up: BTreeMap<VipKey, BTreeMap<IpAddr, Up>>,
+    /// How the addresses of each `VirtualIP` are to be handled, as it was last said.
+    targets: BTreeMap<VipKey, BTreeMap<IpAddr, Target>>,
+    /// The addresses that are up, for whoever listens for claims of others.
+    answering: watch::Sender<BTreeSet<IpAddr>>,
+    schedule: Schedule,
+    loopback: loopback::Loopback,
+}
+
+impl Hand {
+    /// A hand that has nothing up yet.
+    #[must_use]
+    pub fn new(
+        kernel: Kernel,
+        announcer: Announcer,
+        deadline: Deadline,
+        inputs: Inputs,
+        metrics: Metrics,
+        links: Links,
+        answering: watch::Sender<BTreeSet<IpAddr>>,
+    ) -> Self {
+        Self {
+            kernel,
+            announcer,
+            deadline,
+            inputs,
+            metrics,
+            links,
+            up: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            answering,
+            schedule: Schedule::default(),
+            loopback: loopback::Loopback::default(),
+        }
+    }
+
+    /// Carries out orders until the loop has gone.
+    pub async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let mut waiting = VecDeque::new();
+        loop {
+            let next = self.schedule.next();
+            let review = self.loopback.review();
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(order) => waiting.push_back(order),
+                    None => return self.leave().await,
+                },
+                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                    self.announce_due();
+                }
+                () = tokio::time::sleep_until(review.unwrap_or_else(Instant::now)), if review.is_some() => {
+                    self.review_loopback().await;
+                }
+            }
+            while let Ok(order) = orders.try_recv() {
+                waiting.push_back(order);
+            }
+            while let Some(order) = waiting.pop_front() {
+                self.carry_out(order, &mut waiting).await;
+                self.publish();
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let up: BTreeSet<IpAddr> = self.up.values().flat_map(BTreeMap::keys).copied().collect();
+        self.answering.send_if_modified(|known| {
+            let changed = *known != up;
+            if changed {
+                *known = up;
+            }
+            changed
+        });
+    }
+
+    async fn carry_out(&mut self, order: Order, waiting: &mut VecDeque<Order>) {
+        match order {
+            Order::Set { key, targets } => {
+                // Many at the price of one look at the kernel; never two for the same, whose order counts.
+                let mut batch = BTreeMap::from([(key, targets)]);
+                while let Some(Order::Set { key, .. }) = waiting.front()
+                    && !batch.contains_key(key)
+                    && let Some(Order::Set { key, targets }) = waiting.pop_front()
+                {
+                    batch.insert(key, targets);
+                }
+                self.set(batch).await;
+            }
+            Order::Handle { key, targets } => {
+                self.targets.insert(key.clone(), by_address(targets));
+                self.resettle(&key).await;
+            }
+            Order::Extend => self.extend().await,
+            Order::Adopt { key, spot } => {
+                let up = Up { spot, adopted: true, waiting: false };
+                self.up.entry(key).or_default().insert(up.spot.net.addr(), up);
+            }
+            Order::Links(links) => self.links_changed(links).await,
+            Order::Gone { link, net } => self.gone(link, net).await,
+            Order::Usable { link, net } => self.usable(link, net),
+            Order::Compare => self.compare().await,
+            Order::Defend { key, address } => self.announce(&key, address),
+            Order::Loopback(addresses) => self.loopback(addresses).await,
+            Order::Prepare(wanted) => self.prepare(&wanted).await,
+        }
+    }
+
+    /// The end of the right, and the whole seconds that fit before it (rule 10).
+    fn lifetime(&self) -> Option<(Time, u32)> {
+        let until = self.deadline.get()?;
+        let lifetime = whole_lifetime(until.since(now().ok()? + CALL)).as_secs();
+        let lifetime = u32::try_from(lifetime).unwrap_or(u32::MAX);
+        (lifetime > 0).then_some((until, lifetime))
+    }
+
+    /// Begins to announce an address from the first time on.
+    fn begin_to_announce(&mut self, key: &VipKey, address: IpAddr) {
+        if let Some(target) = self.target(key, address) {
+            self.schedule.start(key.clone(), address, target.manner.rhythm());
+        }
+    }
+
+    fn announce_due(&mut self) {
+        while let Some((key, address)) = self.schedule.pop_due() {
+            self.announce(&key, address);
+        }
+    }
+
+    /// Says on the wire that the address is here: never without the right, never when it is not up.
+    fn announce(&self, key: &VipKey, address: IpAddr) {
+        let (Some((link, up)), Some(_)) = (self.link_of(key, address), self.deadline.get()) else { return };
+        if up.waiting {
+            return;
+        }
+        let (form, hosts) = self
+            .target(key, address)
+            .map(|target| (target.manner.form(), target.manner.hosts()))
+            .unwrap_or_default();
+        let announced = self.announcer.announce_as(link, address, form);
+        let told = hosts.iter().try_for_each(|host| self.announcer.tell(link, address, *host));
+        match announced.and(told) {
+            Ok(()) => self.metrics.announced(protocol(address)),
+            Err(error) => debug!(%key, %address, error = &error as &dyn std::error::Error, "not announced"),
+        }
+    }
+
+    fn link_of(&self, key: &VipKey, address: IpAddr) -> Option<(&Link, &Up)> {
+        let up = self.up.get(key)?.get(&address)?;
+        Some((self.links.by_index(up.spot.link)?, up))
+    }
+
+    fn target(&self, key: &VipKey, address: IpAddr) -> Option<&Target> {
+        self.targets.get(key)?.get(&address)
+    }
+}
+
+fn by_address(targets: Vec<Target>) -> BTreeMap<IpAddr, Target> {
+    targets.into_iter().map(|target| (target.ip(), target)).collect()
+}
+
+fn protocol(address: IpAddr) -> Announcement {
+    if address.is_ipv4() { Announcement::Arp } else { Announcement::Na }
+}
+
+fn outcome<T, E>(result: &Result<T, E>) -> Outcome {
+    if result.is_ok() { Outcome::Ok } else { Outcome::Error }
+}

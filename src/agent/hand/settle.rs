@@ -1,0 +1,255 @@
+//! Bringing the addresses to what is wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use tracing::{debug, warn};
+
+use super::super::deadline::now;
+use super::super::input::Input;
+use super::{Hand, Up, by_address, outcome};
+use crate::agent::target::Target;
+use crate::api::VipKey;
+use crate::network::{AddressError, Spot, close_connections};
+use crate::observe::metrics::Operation;
+use crate::ownership::{Event, Time, whole_lifetime};
+
+/// An address that shall come.
+type Coming = (VipKey, IpAddr, Spot);
+
+/// What is in the way of addresses, in words.
+type Troubles = BTreeMap<VipKey, String>;
+
+impl Hand {
+    /// Brings the addresses of each `VirtualIP` to exactly these, and says what became of it.
+    pub(super) async fn set(&mut self, batch: BTreeMap<VipKey, Vec<Target>>) {
+        let (mut troubles, mut going, mut coming) = (Troubles::new(), Vec::new(), Vec::new());
+        let keys: Vec<VipKey> = batch.keys().cloned().collect();
+        for (key, targets) in batch {
+            let mut wanted = BTreeMap::new();
+            for target in &targets {
+                match target.spot(&self.links) {
+                    Ok(spot) => drop(wanted.insert(target.ip(), spot)),
+                    Err(unfit) => drop(troubles.insert(key.clone(), unfit.to_string())),
+                }
+            }
+            self.compare_with(&key, &wanted, &mut going, &mut coming);
+            if !targets.is_empty() {
+                self.targets.insert(key, by_address(targets));
+            }
+        }
+        self.lower(going).await;
+        self.raise(coming, &mut troubles).await;
+        for key in keys {
+            let up: BTreeSet<IpAddr> =
+                self.up.get(&key).map(|up| up.keys().copied().collect()).unwrap_or_default();
+            if up.is_empty() {
+                self.up.remove(&key);
+                self.targets.remove(&key);
+            }
+            self.inputs.send(Input::Trouble { reason: troubles.remove(&key), key: key.clone() });
+            self.inputs.own(Event::Kernel { key, up });
+        }
+    }
+
+    /// What has to go and what has to come, for exactly `wanted` to be up.
+    fn compare_with(
+        &mut self,
+        key: &VipKey,
+        wanted: &BTreeMap<IpAddr, Spot>,
+        going: &mut Vec<(VipKey, IpAddr)>,
+        coming: &mut Vec<Coming>,
+    ) {
+        let mut there = self.up.remove(key).unwrap_or_default();
+        for (address, up) in &mut there {
+            match wanted.get(address) {
+                Some(spot) if up.agrees(spot) => up.settle(spot),
+                _ => going.push((key.clone(), *address)),
+            }
+        }
+        let fits = |address: &IpAddr, spot: &Spot| there.get(address).is_some_and(|up| up.spot == *spot);
+        let missing = wanted.iter().filter(|(address, spot)| !fits(address, spot));
+        coming.extend(missing.map(|(address, spot)| (key.clone(), *address, spot.clone())));
+        self.up.insert(key.clone(), there);
+    }
+
+    /// Moves the addresses of `key` that are up to where, and to how, they are wanted now. One that cannot be moved is
+    /// told as vanished.
+    pub(super) async fn resettle(&mut self, key: &VipKey) {
+        if self.lifetime().is_none() {
+            return;
+        }
+        let there = self.up.get(key).map(|up| up.keys().copied().collect::<Vec<_>>()).unwrap_or_default();
+        let mut wanted = BTreeMap::new();
+        for address in &there {
+            // Where no interface fits any more, it is for placement to find another node; until then it stays.
+            let found = self.target(key, *address).and_then(|target| target.spot(&self.links).ok());
+            let there = || Some(self.up.get(key)?.get(address)?.spot.clone());
+            wanted.extend(found.or_else(there).map(|spot| (*address, spot)));
+        }
+        let (mut going, mut coming, mut troubles) = (Vec::new(), Vec::new(), Troubles::new());
+        self.compare_with(key, &wanted, &mut going, &mut coming);
+        if coming.is_empty() {
+            return;
+        }
+        self.lower(going).await;
+        self.raise(coming, &mut troubles).await;
+        for address in there {
+            if !self.up.get(key).is_some_and(|up| up.contains_key(&address)) {
+                self.inputs.own(Event::Vanished { key: key.clone(), address });
+            }
+        }
+        if let Some(reason) = troubles.remove(key) {
+            self.inputs.send(Input::Trouble { key: key.clone(), reason: Some(reason) });
+        }
+    }
+
+    /// Adds addresses for as long as the right allows, announces them, and looks at the clock once more: a process
+    /// that slept between its check and its call has given the kernel too much time, and takes that back.
+    async fn raise(&mut self, coming: Vec<Coming>, troubles: &mut Troubles) {
+        let Some((until, lifetime)) = self.lifetime().filter(|_| !coming.is_empty()) else { return };
+        let spots: Vec<Spot> = coming.iter().map(|(.., spot)| spot.clone()).collect();
+        let outcomes = match self.kernel.add_all(&spots, lifetime).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                let keys = coming.into_iter().map(|(key, ..)| key);
+                return troubles.extend(keys.map(|key| (key, error.to_string())));
+            }
+        };
+        let mut raised = Vec::new();
+        for ((key, address, spot), added) in coming.into_iter().zip(outcomes) {
+            self.metrics.kernel(Operation::Add, outcome(&added));
+            if let Err(error) = added {
+                troubles.insert(key, describe(&error));
+                continue;
+            }
+            let waiting = spot.setup.detect && address.is_ipv6();
+            let up = Up { spot, adopted: false, waiting };
+            self.up.entry(key.clone()).or_default().insert(address, up);
+            raised.push((key, address));
+        }
+        if self.shorten(until, lifetime, &raised).await {
+            let waits = |key: &VipKey, address: &IpAddr| {
+                self.up.get(key).and_then(|up| up.get(address)).is_some_and(|up| up.waiting)
+            };
+            raised.retain(|(key, address)| !waits(key, address));
+            for (key, address) in raised {
+                self.begin_to_announce(&key, address);
+            }
+            self.announce_due();
+        }
+    }
+
+    /// Gives addresses that were just added less time, until they have no more than the right; says whether they are
+    /// still there.
+    async fn shorten(&mut self, mut until: Time, mut lifetime: u32, raised: &[(VipKey, IpAddr)]) -> bool {
+        while overslept(until, lifetime) {
+            debug!("the agent was asleep while it added addresses, which get less time");
+            let spots = self.spots(raised);
+            let less = self.lifetime();
+            let shortened = match less {
+                Some((_, less)) => self.renew(&spots, less).await,
+                None => false,
+            };
+            let (Some(less), true) = (less, shortened) else {
+                self.lower(raised.to_vec()).await;
+                return false;
+            };
+            (until, lifetime) = less;
+        }
+        true
+    }
+
+    fn spots(&self, addresses: &[(VipKey, IpAddr)]) -> Vec<Spot> {
+        let up = addresses.iter().filter_map(|(key, address)| self.up.get(key)?.get(address));
+        up.map(|up| up.spot.clone()).collect()
+    }
+
+    /// Removes addresses, and says which of them are gone. With the right, connections to those for which that is wanted
+    /// are closed before, so that their clients hear of it; and after, in case there are new ones.
+    pub(super) async fn lower(&mut self, going: Vec<(VipKey, IpAddr)>) -> Vec<(VipKey, IpAddr)> {
+        if going.is_empty() {
+            return going;
+        }
+        let closing: Vec<IpAddr> =
+            going.iter().filter(|(key, address)| self.closes(key, *address)).map(|(_, ip)| *ip).collect();
+        if self.deadline.get().is_some() {
+            self.close(&closing).await;
+        }
+        for (key, address) in &going {
+            self.schedule.stop(key, *address);
+        }
+        let places: Vec<_> = self.spots(&going).into_iter().map(|spot| (spot.link, spot.net)).collect();
+        let outcomes = match self.kernel.remove_all(&places).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "addresses stay up");
+                return Vec::new();
+            }
+        };
+        let mut gone = Vec::new();
+        for ((key, address), removed) in going.into_iter().zip(outcomes) {
+            self.metrics.kernel(Operation::Remove, outcome(&removed));
+            match removed {
+                // An interface that is gone took its addresses along; one without our mark is not ours any more.
+                Ok(_)
+                | Err(
+                    AddressError::NoLink { .. } | AddressError::Missing { .. } | AddressError::Foreign { .. },
+                ) => {
+                    if let Some(up) = self.up.get_mut(&key) {
+                        up.remove(&address);
+                    }
+                    gone.push((key, address));
+                }
+                Err(error) => {
+                    warn!(%key, %address, error = &error as &dyn std::error::Error, "an address stays up");
+                }
+            }
+        }
+        self.close(&closing).await;
+        gone
+    }
+
+    fn closes(&self, key: &VipKey, address: IpAddr) -> bool {
+        self.target(key, address).is_some_and(|target| target.manner.close_connections)
+    }
+
+    async fn close(&self, addresses: &[IpAddr]) {
+        if addresses.is_empty() {
+            return;
+        }
+        let addresses = addresses.to_vec();
+        match tokio::task::spawn_blocking(move || close_connections(&addresses)).await {
+            Ok(Ok(closed)) => debug!(closed, "connections were closed"),
+            Ok(Err(error)) => warn!(error = &error as &dyn std::error::Error, "connections stay open"),
+            // The runtime ends, and so does everything.
+            Err(_) => {}
+        }
+    }
+}
+
+impl Up {
+    /// Whether it is where, and as far as known how, it is wanted.
+    fn agrees(&self, spot: &Spot) -> bool {
+        let there = self.spot.link == spot.link && self.spot.net == spot.net;
+        there && (self.adopted || self.spot.setup == spot.setup)
+    }
+
+    fn settle(&mut self, spot: &Spot) {
+        self.spot = spot.clone();
+        self.adopted = false;
+    }
+}
+
+/// Whether a lifetime given before now may outlast the right.
+pub(super) fn overslept(until: Time, lifetime: u32) -> bool {
+    let lifetime = std::time::Duration::from_secs(lifetime.into());
+    now().is_ok_and(|now| whole_lifetime(until.since(now)) < lifetime)
+}
+
+fn describe(error: &AddressError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

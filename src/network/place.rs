@@ -1,0 +1,133 @@
+//! Where an address belongs on this node, and with which prefix length.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Link, Links, Unfit};
+
+/// Every interface has this subnet of link-local addresses (RFC 4291, 2.5.6), with or without an address in it.
+const LINK_LOCAL_PREFIX: u8 = 64;
+
+/// `arp_ignore`: answer only for addresses of the interface itself, asked from within their subnet. Nobody is in the subnet
+/// of a host address.
+const ARP_WITHIN_SUBNET: u8 = 2;
+/// `arp_ignore`: answer for nothing.
+const ARP_NEVER: u8 = 8;
+
+/// An address, as it is wanted on any node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix length.
+    pub prefix: Prefix,
+    /// The interfaces that may have it.
+    pub on: On,
+}
+
+/// A prefix length, or how to find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefix {
+    /// A host address: /32 or /128.
+    Host,
+    /// This one.
+    Is(u8),
+    /// That of the interface's longest subnet that contains the address.
+    OfSubnet,
+}
+
+/// The interfaces that may have an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum On {
+    /// The one whose subnet fits best.
+    Any,
+    /// The first of these that there is.
+    OneOf(Vec<String>),
+}
+
+impl Links {
+    /// The interface on which `wish` belongs, and the address as it is configured there.
+    ///
+    /// # Errors
+    /// Why that interface, or none at all, can carry it.
+    pub fn place(&self, wish: &Wish) -> Result<(&Link, IpNet), Unfit> {
+        let name = match &wish.on {
+            On::Any => None,
+            On::OneOf(names) => Some(self.first_of(names)?),
+        };
+        let link = self.find(wish.address, name)?;
+        let net = link.net(wish)?;
+        answers_arp(link, net)?;
+        Ok((link, net))
+    }
+
+    /// The first name that there is.
+    fn first_of<'a>(&self, names: &'a [String]) -> Result<&'a str, Unfit> {
+        let there = names.iter().find(|name| self.by_name(name).is_some());
+        there.map(String::as_str).ok_or_else(|| match names {
+            [] => Unfit::NotNamed,
+            [name] => Unfit::NotFound { name: name.clone() },
+            names => Unfit::NoneFound { names: names.join(", ") },
+        })
+    }
+}
+
+impl Links {
+    /// Why no address of another node may be put on the loopback interface here, if that is so: the kernel would answer for
+    /// it on the interface named, or ask in its name.
+    #[must_use]
+    pub fn loopback_refused(&self) -> Option<String> {
+        let asked = self.iter().filter(|link| !link.loopback && !link.no_arp && link.mac.is_some());
+        let mut careless = asked.filter(|link| link.arp_ignore == 0 || link.arp_announce < 2);
+        let link = careless.next()?;
+        Some(format!(
+            "on interface {} arp_ignore is {} and arp_announce is {}: set net.ipv4.conf.all.arp_ignore=1 and \
+             net.ipv4.conf.all.arp_announce=2",
+            link.name, link.arp_ignore, link.arp_announce
+        ))
+    }
+}
+
+impl Link {
+    /// The address as it is configured here.
+    fn net(&self, wish: &Wish) -> Result<IpNet, Unfit> {
+        let address = wish.address;
+        let unknown = || Unfit::NoPrefix { name: self.name.clone(), address };
+        let length = match wish.prefix {
+            Prefix::Host => return Ok(address.into()),
+            Prefix::Is(length) => length,
+            Prefix::OfSubnet if is_link_local(address) => LINK_LOCAL_PREFIX,
+            Prefix::OfSubnet => self.prefix_containing(address).ok_or_else(unknown)?,
+        };
+        IpNet::new(address, length).map_err(|_| unknown())
+    }
+
+    /// Whether the interface has no address but the one that each interface has from the kernel.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.addresses.iter().all(|net| is_link_local(net.addr()))
+    }
+
+    /// Whether the interface is one that waits to be set up for an address with this prefix: named, down, without any
+    /// address of its own.
+    #[must_use]
+    pub fn awaits(&self, prefix: Prefix) -> bool {
+        !self.up && self.is_bare() && matches!(prefix, Prefix::Is(_)) && self.suitable().is_ok()
+    }
+}
+
+/// Whether the kernel answers for the address there.
+fn answers_arp(link: &Link, net: IpNet) -> Result<(), Unfit> {
+    let host = net.prefix_len() == net.max_prefix_len();
+    let silent = link.arp_ignore == ARP_NEVER || (link.arp_ignore == ARP_WITHIN_SUBNET && host);
+    if net.addr().is_ipv4() && silent {
+        return Err(Unfit::ArpIgnored { name: link.name.clone(), arp_ignore: link.arp_ignore });
+    }
+    Ok(())
+}
+
+/// Whether the address means another network on each interface.
+pub(super) fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
