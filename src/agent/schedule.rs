@@ -74,7 +74,10 @@ impl Schedule {
     /// When the next one may leave.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        let now = Instant::now();
+        self.next_from(Instant::now())
+    }
+
+    fn next_from(&self, now: Instant) -> Option<Instant> {
         let due = if self.fresh.is_empty() { self.due.first().map(|(at, ..)| *at)? } else { now };
         let allowed = self.paid.map_or(now, |paid| paid.checked_sub(PACE * BURST).unwrap_or(now));
         Some(due.max(allowed))
@@ -83,7 +86,7 @@ impl Schedule {
     /// An address that is due now and may be announced now; its next announcement is planned.
     pub fn pop_due(&mut self) -> Option<Entry> {
         let now = Instant::now();
-        if self.next()? > now {
+        if self.next_from(now)? > now {
             return None;
         }
         let entry = match self.fresh.pop_front() {
