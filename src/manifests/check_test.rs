@@ -62,7 +62,8 @@ spec:
         problems(text),
         [
             "web.yaml:5: spec.addresses: it is required",
-            "web.yaml:5: spec.adresses: there is no such field; there are addresses, interface, placement",
+            "web.yaml:5: spec.adresses: there is no such field; there are addressOptions, addresses, announcement, \
+             conflictDetection, interface, interfaces, onRelease, placement, whenNotOwner",
             "web.yaml:6: spec.interface: write a string here instead of 7",
             "web.yaml:3: metadata.name: write lower case letters, digits, dashes and dots, with a letter or digit at \
              both ends of each part, instead of \"Web\"",

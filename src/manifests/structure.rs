@@ -53,8 +53,12 @@ fn is_open(schema: &Value) -> bool {
 }
 
 fn known(schema: &Value) -> String {
-    let names = schema["properties"].as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>());
-    format!("there is no such field; there are {}", names.unwrap_or_default().join(", "))
+    let refused =
+        |field: &Value| field["description"].as_str().is_some_and(|text| text.starts_with("Refused"));
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    let names: Vec<&str> =
+        fields.filter(|(_, field)| !refused(field)).map(|(name, _)| name.as_str()).collect();
+    format!("there is no such field; there are {}", names.join(", "))
 }
 
 fn is_of_type(value: &Value, wanted: &str) -> bool {

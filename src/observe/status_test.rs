@@ -105,7 +105,7 @@ fn the_order_of_addresses_does_not_matter() {
     let mut vip = vip();
     vip.spec.addresses = vec!["2001:db8::9".to_owned(), "192.0.2.9".to_owned()];
     let mut facts = owned_by("n1");
-    facts.owner.as_mut().unwrap().addresses.push("2001:db8::9".parse().unwrap());
+    facts.owner.as_mut().unwrap().addresses.push("2001:db8::9/128".parse().unwrap());
     expect_of(&vip, &facts, "Ready", "Owned", "n1 answers on eth1");
 }
 
