@@ -131,6 +131,17 @@ impl Host {
         run::happy(&spelled, &self.output(words)?)
     }
 
+    /// Does `work` in the host's network.
+    ///
+    /// # Errors
+    /// When the host is off, and the work's own.
+    pub fn in_network<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        namespaces::in_network(self.pid()?, work)
+    }
+
     /// Runs a program that sees this machine's files and processes, but the host's network.
     ///
     /// # Errors

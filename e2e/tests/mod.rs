@@ -12,6 +12,7 @@ mod many;
 mod monitor;
 mod nodes;
 mod outages;
+mod peers;
 mod placement;
 mod rights;
 mod shipping;
@@ -47,6 +48,7 @@ pub fn all() -> Vec<Case> {
         links::all(),
         foreign::all(),
         outages::all(),
+        peers::all(),
         acceptance::all(),
         many::all(),
         uninstall::all(),

@@ -16,7 +16,7 @@ use super::planner::{Planned, Planner};
 use super::target::Target;
 use super::watches::Objects;
 use crate::api::conditions::reasons as conditions;
-use crate::api::{NodeInterface, VipKey, VirtualIP, WhenNotOwner};
+use crate::api::{NodeInterface, NodeRight, VipKey, VirtualIP, WhenNotOwner};
 use crate::network::{Links, Mac};
 use crate::observe::events::{Note, Recorder, Severity, reasons};
 use crate::observe::health::Health;
@@ -319,6 +319,7 @@ impl Report {
             // An idle node has no right to answer, and needs none; what matters is whether it lives.
             right: machine.summary(now).epoch.is_some(),
             loopback_refused: links.loopback_refused(),
+            source: NodeRight::default(),
         };
         if let Some(status) = node_status(&own, &facts, &WallTime(Timestamp::now())) {
             self.sinks.statuses.write_node(&own, &status);

@@ -24,7 +24,9 @@ pub use behaviour::{ConflictDetection, InterfaceChoice, OnRelease, WhenNotOwner}
 pub use crd::{crds, crds_yaml};
 pub use names::{LeaseName, VipKey};
 pub use virtualip::{Placement, VirtualIP, VirtualIPSpec, VirtualIPStatus};
-pub use virtualipnode::{NodeInterface, VirtualIPNode, VirtualIPNodeSpec, VirtualIPNodeStatus};
+pub use virtualipnode::{
+    NodeInterface, NodeRight, RightSource, VirtualIPNode, VirtualIPNodeSpec, VirtualIPNodeStatus,
+};
 
 /// API group of the custom resources.
 pub const GROUP: &str = "virtualip.dev";

@@ -5,6 +5,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the administrator wants of this node.
@@ -38,6 +39,12 @@ use serde::{Deserialize, Serialize};
         description = "How many VirtualIPs the node answers for"
     ),
     printcolumn(
+        name = "Source",
+        type_ = "string",
+        json_path = ".status.right.source",
+        description = "Where the node's right to answer comes from"
+    ),
+    printcolumn(
         name = "Version",
         type_ = "string",
         json_path = ".status.agentVersion",
@@ -50,6 +57,13 @@ use serde::{Deserialize, Serialize};
         priority = "1",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
         description = "Why it is ready or not"
+    ),
+    printcolumn(
+        name = "Witnesses",
+        type_ = "string",
+        priority = "1",
+        json_path = ".status.right.message",
+        description = "Which witnesses answer, and why there are not more"
     ),
     printcolumn(
         name = "Interfaces",
@@ -83,6 +97,9 @@ pub struct VirtualIPNodeStatus {
     /// How many VirtualIPs the node answers for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<i64>,
+    /// Where the node's right to answer comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right: Option<NodeRight>,
     /// The interfaces that could carry an address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -97,6 +114,39 @@ pub struct VirtualIPNodeStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// Where a node's right to answer comes from, and why it is no better.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeRight {
+    /// Lease: the API server; the addresses go silent while it is away. Witness: promises of other nodes. Both: either of them.
+    pub source: RightSource,
+    /// The nodes whose promises count, this one among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub witnesses: Vec<String>,
+    /// How many of them answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answering: Option<i64>,
+    /// How many of them must answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<i64>,
+    /// Which witnesses answer, and why there are not more.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// Where a right to answer comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum RightSource {
+    /// Renewals in the API server.
+    #[default]
+    Lease,
+    /// Either of the two.
+    Both,
+    /// Promises of other nodes.
+    Witness,
 }
 
 /// An interface that could carry an address.

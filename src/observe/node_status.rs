@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::text::{join_up_to, whole_second};
 use crate::api::conditions::{Verdict, kstatus, reasons, update};
-use crate::api::{NodeInterface, VirtualIPNode, VirtualIPNodeStatus};
+use crate::api::{NodeInterface, NodeRight, VirtualIPNode, VirtualIPNodeStatus};
 
 /// What an agent knows of its own node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct NodeFacts {
     pub right: bool,
     /// Why nothing can be on its loopback interface, if so.
     pub loopback_refused: Option<String>,
+    /// Where it comes from.
+    pub source: NodeRight,
 }
 
 /// The status that `facts` call for, or none when `node` says all of it already.
@@ -32,6 +34,7 @@ pub fn node_status(node: &VirtualIPNode, facts: &NodeFacts, now: &Time) -> Optio
     let status = VirtualIPNodeStatus {
         agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         held: Some(i64::try_from(facts.held).unwrap_or(i64::MAX)),
+        right: Some(facts.source.clone()),
         interfaces,
         loopback_refused: facts.loopback_refused.clone(),
         observed_generation: generation,
@@ -86,6 +89,7 @@ mod tests {
             interfaces: vec![interface("eth1", true), interface("eth0", false)],
             right: true,
             loopback_refused: None,
+            source: NodeRight::default(),
         }
     }
 
