@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::api::names::MAX_NODE_NAME;
-use crate::ownership::{Timing, TimingError};
+use crate::ownership::{Fence, Mode, PERIOD_EXACT, PERIOD_LIFETIMES, Timing, TimingError};
 
 /// Much longer than a key needs to be known everywhere, and than a former one is accepted.
 const KEY_PERIOD_MIN: Duration = Duration::from_mins(5);
@@ -22,6 +22,10 @@ pub struct Options {
     pub renew_interval: Duration,
     /// UDP port of all agents for messages between them; zero: there are none.
     pub peer_port: u16,
+    /// Where the right to answer shall come from; none: what the port allows.
+    pub source: Option<Mode>,
+    /// How long a promise of a witness runs; none: what fits the fence.
+    pub promise_period: Option<Duration>,
     /// How often the key of those messages is changed.
     pub key_period: Duration,
     /// Where /healthz, /readyz and /metrics are served.
@@ -39,6 +43,16 @@ pub enum OptionsError {
     /// The two spans do not fit together.
     #[error(transparent)]
     Timing(#[from] TimingError),
+    /// Promises are messages.
+    #[error(
+        "a right from witnesses needs messages between agents, and peer port 0 switches them off: use another port, 7473 on every node unless it is taken, or the right source lease"
+    )]
+    Mute,
+    /// Nobody is asked for promises.
+    #[error(
+        "promise period {0:?} is given, but no witness is asked for a promise: leave it out, or use the right source both or witness with a peer port other than 0"
+    )]
+    NoPromises(Duration),
     /// Keys must live longer than agents need to hear of them.
     #[error("key period {0:?} is too short: agents need time to hear of a new key, so use 5m or more")]
     KeyPeriod(Duration),
@@ -61,12 +75,34 @@ impl Options {
     /// The spans of the protocol.
     ///
     /// # Errors
-    /// When the lease duration and the renewal interval do not fit together, or cannot be stated in a Lease.
-    pub fn timing(&self) -> Result<Timing, OptionsError> {
+    /// When the lease duration, the renewal interval and the promise period do not fit together, or to the fence, or cannot be
+    /// stated in a Lease.
+    pub fn timing(&self, fence: Fence) -> Result<Timing, OptionsError> {
         if self.lease_duration.subsec_nanos() != 0 {
             return Err(OptionsError::Fraction(self.lease_duration));
         }
-        Ok(Timing::new(self.lease_duration, self.renew_interval)?)
+        let timing = Timing::new(self.lease_duration, self.renew_interval)?;
+        let source = self.source()?;
+        match (source, self.promise_period) {
+            (Mode::Lease, Some(period)) => Err(OptionsError::NoPromises(period)),
+            (Mode::Lease, None) => Ok(timing),
+            (_, period) => {
+                let usual = match fence {
+                    Fence::Exact => PERIOD_EXACT,
+                    Fence::Lifetimes => PERIOD_LIFETIMES,
+                };
+                Ok(timing.with_witnesses(source, period.unwrap_or(usual), fence)?)
+            }
+        }
+    }
+
+    /// Where the right shall come from.
+    fn source(&self) -> Result<Mode, OptionsError> {
+        match (self.source, self.peer_port) {
+            (None | Some(Mode::Lease), 0) => Ok(Mode::Lease),
+            (Some(_), 0) => Err(OptionsError::Mute),
+            (source, _) => Ok(source.unwrap_or(Mode::Both)),
+        }
     }
 
     /// How often keys are changed.
@@ -106,6 +142,8 @@ mod tests {
             lease_duration: Duration::from_secs(3),
             renew_interval: Duration::from_secs(1),
             peer_port: 7473,
+            source: None,
+            promise_period: None,
             key_period: Duration::from_hours(24),
             listen: ([127, 0, 0, 1], 7472).into(),
         }
@@ -125,6 +163,23 @@ mod tests {
     }
 
     #[test]
+    fn promises_need_a_port_and_a_period_that_fits_the_fence() {
+        let timing = options().timing(Fence::Exact).unwrap();
+        assert_eq!((timing.source, timing.period), (Mode::Both, PERIOD_EXACT));
+        let mute = Options { peer_port: 0, ..options() };
+        assert_eq!(mute.timing(Fence::Exact).unwrap().source, Mode::Lease);
+        let witness = Options { source: Some(Mode::Witness), ..mute.clone() };
+        assert_eq!(witness.timing(Fence::Exact), Err(OptionsError::Mute));
+        let period = Duration::from_millis(300);
+        let unasked = Options { promise_period: Some(period), ..mute };
+        assert_eq!(unasked.timing(Fence::Exact), Err(OptionsError::NoPromises(period)));
+        let fast = Options { promise_period: Some(period), ..options() };
+        assert_eq!(fast.timing(Fence::Exact).unwrap().period, period);
+        let error = fast.timing(Fence::Lifetimes).unwrap_err().to_string();
+        assert!(error.contains("use 3s or more"), "{error}");
+    }
+
+    #[test]
     fn keys_live_for_a_while() {
         assert_eq!(options().check_key_period(), Ok(()));
         let period = Duration::from_secs(299);
@@ -136,6 +191,6 @@ mod tests {
     fn a_lease_states_whole_seconds() {
         let duration = Duration::from_millis(3_500);
         let options = Options { lease_duration: duration, ..options() };
-        assert_eq!(options.timing(), Err(OptionsError::Fraction(duration)));
+        assert_eq!(options.timing(Fence::Exact), Err(OptionsError::Fraction(duration)));
     }
 }

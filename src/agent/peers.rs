@@ -3,18 +3,33 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
+use tracing::{debug, trace};
 
-use crate::mesh::{Counts, Delivery, KeyRing, Mesh, MeshError};
+use super::message;
+use crate::mesh::{Counts, KeyRing, Mesh, MeshError};
+use crate::ownership::{Message, Neighbour, NodeName};
+
+/// The usual label of the zone that a node is in.
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// A node that was not spoken to for so long is not expected to be heard of.
+const SPOKEN: Duration = Duration::from_secs(10);
 
 /// A way to the agents of all other nodes, unless it is switched off.
 pub struct Peers {
+    me: NodeName,
     mesh: Option<Mesh>,
     port: u16,
+    keyed: bool,
     addresses: BTreeMap<Arc<str>, Option<SocketAddr>>,
+    zones: BTreeMap<NodeName, Neighbour>,
+    told: BTreeMap<NodeName, Neighbour>,
+    spoken: BTreeMap<NodeName, Instant>,
 }
 
 impl Peers {
@@ -24,7 +39,16 @@ impl Peers {
     /// When the port cannot be opened.
     pub fn open(me: &str, port: u16) -> Result<Self, MeshError> {
         let mesh = if port == 0 { None } else { Some(Mesh::open(me, port)?) };
-        Ok(Self { mesh, port, addresses: BTreeMap::new() })
+        Ok(Self {
+            me: NodeName(me.to_owned()),
+            mesh,
+            port,
+            keyed: false,
+            addresses: BTreeMap::new(),
+            zones: BTreeMap::new(),
+            told: BTreeMap::new(),
+            spoken: BTreeMap::new(),
+        })
     }
 
     /// What goes out and comes in.
@@ -35,6 +59,7 @@ impl Peers {
 
     /// From now on these keys count.
     pub fn use_keys(&mut self, keys: KeyRing) {
+        self.keyed = keys.signing().is_some();
         if let Some(mesh) = &mut self.mesh {
             mesh.set_keys(keys);
         }
@@ -42,11 +67,14 @@ impl Peers {
 
     /// Looks where the nodes are.
     pub fn look(&mut self, nodes: &Store<Node>) {
-        let addresses = nodes
-            .state()
+        let nodes = nodes.state();
+        self.zones = nodes
             .iter()
-            .map(|node| (node.name_any().into(), internal_ip(node).map(|ip| (ip, self.port).into())))
+            .filter(|node| internal_ip(node).is_some() && node.name_any() != self.me.0)
+            .map(|node| (NodeName(node.name_any()), Neighbour { zone: node.labels().get(ZONE).cloned() }))
             .collect();
+        let address = |node: &Node| internal_ip(node).map(|ip| (ip, self.port).into());
+        let addresses = nodes.iter().map(|node| (node.name_any().into(), address(node.as_ref()))).collect();
         if self.addresses != addresses {
             self.addresses = addresses;
             if let Some(mesh) = &mut self.mesh {
@@ -55,12 +83,59 @@ impl Peers {
         }
     }
 
-    /// The next message; never, where direct messages are switched off.
-    pub async fn next(&mut self) -> Delivery {
-        match &mut self.mesh {
-            Some(mesh) => mesh.receive().await,
-            None => std::future::pending().await,
+    /// The nodes that can be talked to, if they are others than this said before.
+    pub fn news(&mut self) -> Option<BTreeMap<NodeName, Neighbour>> {
+        let talks = self.mesh.is_some() && self.keyed;
+        let neighbours = if talks { self.zones.clone() } else { BTreeMap::new() };
+        (neighbours != self.told).then(|| {
+            self.spoken.retain(|node, _| neighbours.contains_key(node));
+            self.told.clone_from(&neighbours);
+            neighbours
+        })
+    }
+
+    /// Sends a message at once; what is lost is lost.
+    pub fn send(&mut self, to: &NodeName, message: &Message) {
+        let Some(mesh) = &mut self.mesh else { return };
+        self.spoken.insert(to.clone(), Instant::now());
+        if let Err(silence) = mesh.send(&to.0, &message::encode(message)) {
+            trace!(%to, %silence, "a message is not sent");
         }
+    }
+
+    /// The next message; never, where direct messages are switched off.
+    pub async fn next(&mut self) -> (NodeName, Message) {
+        let Some(mesh) = &mut self.mesh else { return std::future::pending().await };
+        loop {
+            let delivery = mesh.receive().await;
+            match message::decode(&delivery.payload) {
+                Ok(message) => return (NodeName((*delivery.from).to_owned()), message),
+                Err(error) => debug!(from = %delivery.from, %error, "a message is dropped"),
+            }
+        }
+    }
+
+    /// Why no node can be talked to; none: those of [`Peers::news`] can.
+    #[must_use]
+    pub fn mute(&self) -> Option<&'static str> {
+        match &self.mesh {
+            None => Some("messages between agents are switched off"),
+            Some(_) if !self.keyed => Some("the key in the Secret virtualip-keys is not known yet"),
+            Some(_) if self.zones.is_empty() => Some("there is no other node"),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether something was heard of a node in the last `span`; if not, why not.
+    #[must_use]
+    pub fn silence(&self, node: &NodeName, span: Duration) -> Option<String> {
+        let mesh = self.mesh.as_ref()?;
+        mesh.silence(&node.0, span).map(|silence| silence.to_string())
+    }
+
+    /// The nodes that were spoken to a moment ago.
+    pub fn spoken(&self) -> impl Iterator<Item = &NodeName> {
+        self.spoken.iter().filter(|(_, at)| at.elapsed() < SPOKEN).map(|(node, _)| node)
     }
 }
 
@@ -74,33 +149,98 @@ fn internal_ip(node: &Node) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::VipKey;
+    use crate::mesh::Key;
     use k8s_openapi::api::core::v1::{NodeAddress, NodeStatus};
+    use kube::runtime::reflector::store;
+    use kube::runtime::watcher;
 
-    fn node(addresses: &[(&str, &str)]) -> Node {
+    fn node(name: &str, addresses: &[(&str, &str)]) -> Node {
         let address = |(type_, address): &(&str, &str)| NodeAddress {
             type_: (*type_).to_owned(),
             address: (*address).to_owned(),
         };
         let addresses = Some(addresses.iter().map(address).collect());
-        Node { status: Some(NodeStatus { addresses, ..NodeStatus::default() }), ..Node::default() }
+        let mut node =
+            Node { status: Some(NodeStatus { addresses, ..NodeStatus::default() }), ..Node::default() };
+        node.metadata.name = Some(name.to_owned());
+        node.labels_mut().insert(ZONE.to_owned(), format!("zone-of-{name}"));
+        node
+    }
+
+    fn nodes(list: impl IntoIterator<Item = Node>) -> Store<Node> {
+        let (reader, mut writer) = store();
+        for node in list {
+            writer.apply_watcher_event(&watcher::Event::Apply(node));
+        }
+        reader
     }
 
     #[test]
     fn a_node_is_where_the_kubelet_says_that_the_others_find_it() {
-        let first = node(&[
-            ("Hostname", "n1"),
-            ("ExternalIP", "203.0.113.1"),
-            ("InternalIP", "192.0.2.1"),
-            ("InternalIP", "2001:db8::1"),
-        ]);
+        let first = node(
+            "n1",
+            &[
+                ("Hostname", "n1"),
+                ("ExternalIP", "203.0.113.1"),
+                ("InternalIP", "192.0.2.1"),
+                ("InternalIP", "2001:db8::1"),
+            ],
+        );
         assert_eq!(internal_ip(&first), Some("192.0.2.1".parse().unwrap()));
-        assert_eq!(internal_ip(&node(&[("Hostname", "n1")])), None);
+        assert_eq!(internal_ip(&node("n1", &[("Hostname", "n1")])), None);
         assert_eq!(internal_ip(&Node::default()), None);
     }
 
     #[tokio::test]
-    async fn port_zero_opens_nothing() {
-        let peers = Peers::open("n1", 0).unwrap();
-        assert!(peers.mesh.is_none());
+    async fn neighbours_are_the_other_nodes_that_can_be_reached_once_there_is_a_key() {
+        let mut peers = Peers::open("n1", 1).unwrap_or_else(|_| Peers::open("n1", 47_473).unwrap());
+        peers.look(&nodes([
+            node("n1", &[("InternalIP", "192.0.2.1")]),
+            node("n2", &[("InternalIP", "192.0.2.2")]),
+            node("n3", &[]),
+        ]));
+        assert_eq!(peers.news(), None);
+        assert_eq!(peers.mute(), Some("the key in the Secret virtualip-keys is not known yet"));
+        let key = Key::random().unwrap();
+        peers.use_keys(KeyRing::new(key, []));
+        let zone = Some("zone-of-n2".to_owned());
+        assert_eq!(peers.news(), Some([(NodeName("n2".into()), Neighbour { zone })].into()));
+        assert_eq!((peers.news(), peers.mute()), (None, None));
+        peers.look(&nodes([]));
+        assert_eq!(peers.news(), Some(BTreeMap::new()));
+    }
+
+    #[tokio::test]
+    async fn with_port_zero_nobody_is_talked_to() {
+        let mut peers = Peers::open("n1", 0).unwrap();
+        peers.use_keys(KeyRing::new(Key::random().unwrap(), []));
+        peers.look(&nodes([node("n2", &[("InternalIP", "192.0.2.2")])]));
+        assert_eq!(peers.news(), None);
+        let message = Message::Silent { key: VipKey::new("shop", "web"), version: 1 };
+        peers.send(&NodeName("n2".into()), &message);
+        assert_eq!(peers.mute(), Some("messages between agents are switched off"));
+    }
+
+    #[tokio::test]
+    async fn a_message_arrives_as_it_was_sent() {
+        let (mut one, mut two) = (Peers::open("n1", 47_474).unwrap(), Peers::open("n2", 47_475).unwrap());
+        let key = Key::random().unwrap();
+        for (peers, other) in [(&mut one, 47_475), (&mut two, 47_474)] {
+            peers.port = other;
+            peers.use_keys(KeyRing::new(key.clone(), []));
+            let here = [("InternalIP", "127.0.0.1")];
+            peers.look(&nodes([node("n1", &here), node("n2", &here)]));
+        }
+        let message = Message::Silent { key: VipKey::new("shop", "web"), version: 7 };
+        let to = NodeName("n2".into());
+        one.send(&to, &message);
+        let (from, heard) = tokio::select! {
+            heard = two.next() => heard,
+            _ = one.next() => panic!("nobody spoke to it"),
+        };
+        assert_eq!((from.0.as_str(), heard), ("n1", message));
+        assert_eq!(one.spoken().collect::<Vec<_>>(), [&to]);
+        assert_eq!(one.silence(&to, Duration::from_secs(1)), None);
     }
 }

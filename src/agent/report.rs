@@ -12,20 +12,25 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::deadline::now;
+use super::peers::Peers;
 use super::planner::{Planned, Planner};
+use super::right::Standing;
 use super::target::Target;
 use super::watches::Objects;
 use crate::api::conditions::reasons as conditions;
-use crate::api::{NodeInterface, NodeRight, VipKey, VirtualIP, WhenNotOwner};
+use crate::api::{NodeInterface, VipKey, VirtualIP, WhenNotOwner};
 use crate::network::{Links, Mac};
 use crate::observe::events::{Note, Recorder, Severity, reasons};
 use crate::observe::health::Health;
 use crate::observe::metrics::Metrics;
 use crate::observe::{Facts, Foreigner, NodeFacts, Owner, StatusWriter, node_status, status};
-use crate::ownership::{Action, Machine, NodeName, Why};
+use crate::ownership::{Action, Event, Machine, Message, NodeName, Time, Why};
 
 /// For how long a claim by a foreign host is shown after it was heard.
 const CLAIM_SHOWN: Duration = Duration::from_secs(30);
+
+/// How often the status of this node is looked at if nothing else calls for it.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Where reports go.
 pub struct Sinks {
@@ -39,6 +44,16 @@ pub struct Sinks {
     pub health: Health,
 }
 
+/// What this node is made of.
+pub struct Here<'a> {
+    /// Its interfaces, as they are published.
+    pub interfaces: &'a [NodeInterface],
+    /// The same as the kernel has them.
+    pub links: &'a Links,
+    /// The other nodes.
+    pub peers: &'a Peers,
+}
+
 /// What was said last.
 pub struct Report {
     me: NodeName,
@@ -49,6 +64,9 @@ pub struct Report {
     /// Why the Lease was last written from here.
     why: BTreeMap<VipKey, Why>,
     claims: BTreeMap<VipKey, (IpAddr, Mac, Instant)>,
+    standing: Standing,
+    /// When the status of this node was last looked at.
+    looked: Instant,
     /// Refused for want of a node, or for a conflict: said once.
     warned: BTreeMap<VipKey, String>,
 }
@@ -58,6 +76,8 @@ impl Report {
     #[must_use]
     pub fn new(me: NodeName, objects: Objects, sinks: Sinks) -> Self {
         Self {
+            standing: Standing::new(me.clone()),
+            looked: Instant::now(),
             me,
             objects,
             sinks,
@@ -77,6 +97,15 @@ impl Report {
     /// All objects and Leases were listed.
     pub fn synced(&self) {
         self.sinks.health.synced();
+    }
+
+    /// The machine is about to be told this.
+    pub fn hears(&mut self, event: &Event, now: Time) {
+        self.standing.hear(event, &self.sinks.metrics);
+        if let Event::Message { message: Message::Promise { asked, .. }, .. } = event {
+            // It says at which moment of our clock it was asked for.
+            self.sinks.metrics.promised(now.since(Time(asked.sequence)));
+        }
     }
 
     /// The machine wants something done. An epoch that ends while the agent is `leaving` is no lapse.
@@ -303,8 +332,16 @@ impl Report {
         }
     }
 
+    /// The same where nothing else happens: witnesses fall silent without a word.
+    pub fn node_in_time(&mut self, machine: &Machine, here: &Here<'_>) {
+        if self.looked.elapsed() >= LOOK_EVERY {
+            self.node(machine, here);
+        }
+    }
+
     /// What this node could carry, and what it holds.
-    pub fn node(&self, machine: &Machine, interfaces: &[NodeInterface], links: &Links) {
+    pub fn node(&mut self, machine: &Machine, here: &Here<'_>) {
+        self.looked = Instant::now();
         let Ok(now) = now() else { return };
         let own = self
             .objects
@@ -315,11 +352,11 @@ impl Report {
         let Some(own) = own else { return };
         let facts = NodeFacts {
             held: self.up.len(),
-            interfaces: interfaces.to_vec(),
+            interfaces: here.interfaces.to_vec(),
             // An idle node has no right to answer, and needs none; what matters is whether it lives.
             right: machine.summary(now).epoch.is_some(),
-            loopback_refused: links.loopback_refused(),
-            source: NodeRight::default(),
+            loopback_refused: here.links.loopback_refused(),
+            source: self.standing.shown(here.peers),
         };
         if let Some(status) = node_status(&own, &facts, &WallTime(Timestamp::now())) {
             self.sinks.statuses.write_node(&own, &status);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::deadline::{Deadline, now};
 use super::facts;
@@ -19,7 +19,7 @@ use super::inventory;
 use super::peers::Peers;
 use super::perform::Performer;
 use super::planner::{Attended, Circumstances, Planner};
-use super::report::Report;
+use super::report::{Here, Report};
 use super::target::Target;
 use crate::api::{ConflictDetection, NodeInterface, VipKey};
 use crate::network::{Kernel, Links, Mac, Setup, Spot};
@@ -127,11 +127,13 @@ impl Agent {
                     Some(input) => self.take(input).await,
                     None => return,
                 },
-                delivery = self.outside.peers.next() => debug!(from = %delivery.from, "a message"),
+                (from, message) = self.outside.peers.next() => self.step(Event::Message { from, message }),
                 () = tokio::time::sleep_until(timer) => self.step(Event::Tick),
             }
             self.outside.report.turned(Instant::now().saturating_duration_since(timer));
             self.plan_if_due();
+            let here = Here { interfaces: &self.interfaces, links: &self.links, peers: &self.outside.peers };
+            self.outside.report.node_in_time(&self.machine, &here);
             self.leave_if_due();
         }
     }
@@ -145,13 +147,16 @@ impl Agent {
             }
             Input::Own(event) => self.step(event),
             Input::Objects => {
-                self.outside.peers.look(self.planner.nodes());
+                self.meet();
                 self.plan_soon();
             }
-            Input::Keys(keys) => self.outside.peers.use_keys(keys),
+            Input::Keys(keys) => {
+                self.outside.peers.use_keys(keys);
+                self.meet();
+            }
             Input::Listed => {
                 self.listed = true;
-                self.outside.peers.look(self.planner.nodes());
+                self.meet();
                 self.plan_now();
             }
             Input::Uninstall => self.uninstall(),
@@ -177,6 +182,7 @@ impl Agent {
             Err(error) => return error!(%error, "the clock cannot be read"),
         };
         let touched = key_of(&event).cloned();
+        self.outside.report.hears(&event, now);
         let actions = self.machine.step(event, now);
         // Set before anything is ordered under it.
         self.outside.deadline.set(self.machine.right(now));
@@ -197,6 +203,7 @@ impl Agent {
                 self.handled.insert(key.clone(), targets.clone());
                 self.order(Order::Set { key, targets });
             }
+            Some(Action::Send { to, message }) => self.outside.peers.send(&to, &message),
             Some(Action::Extend(_)) => self.order(Order::Extend),
             // The connections of the watches may be dead ones from before a lapse.
             Some(Action::Began(_)) if self.lapsed => self.outside.restart.notify_waiters(),
@@ -306,6 +313,14 @@ impl Agent {
         }
     }
 
+    /// Which nodes can be talked to, if that has changed.
+    fn meet(&mut self) {
+        self.outside.peers.look(self.planner.nodes());
+        if let Some(neighbours) = self.outside.peers.news() {
+            self.step(Event::Neighbours(neighbours));
+        }
+    }
+
     /// Another host says that it has an address. If it is up here, that host is wrong: the Lease says whose it is.
     fn claimed(&mut self, address: IpAddr, mac: Mac) {
         // After waking it may be this node that is wrong: the right has ended, and another one took over.
@@ -381,7 +396,8 @@ impl Agent {
         self.handle();
         self.attend();
         self.outside.report.planned(&self.machine, &self.planner, &self.links);
-        self.outside.report.node(&self.machine, &self.interfaces, &self.links);
+        let here = Here { interfaces: &self.interfaces, links: &self.links, peers: &self.outside.peers };
+        self.outside.report.node(&self.machine, &here);
         self.plan_rest = Instant::now() + PLAN_PAUSE.max(began.elapsed() * PLAN_SHARE);
     }
 

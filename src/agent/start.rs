@@ -31,7 +31,7 @@ use crate::network::{Announcer, HostLock, Kernel, KernelError, LockError, Monito
 use crate::observe::health::{self, Health, HealthError};
 use crate::observe::metrics;
 use crate::observe::{Datagrams, StatusWriter, events};
-use crate::ownership::{Machine, NodeName};
+use crate::ownership::{Fence, Machine, NodeName};
 
 /// How long a former agent of this node may take to end.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -79,7 +79,7 @@ pub enum Error {
 /// # Errors
 /// What made it impossible to start.
 pub async fn run(options: Options) -> Result<(), Error> {
-    let timing = options.timing()?;
+    let timing = options.timing(Fence::Lifetimes)?;
     // Before the first look at the kernel and the first write: two agents of one node would undo every rule.
     let _lock = lock().await?;
     let monitor = Monitor::open()?;

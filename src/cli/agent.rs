@@ -7,6 +7,7 @@ use super::duration;
 use crate::agent::{self, Options, OptionsError};
 use crate::api::names::DEFAULT_NAMESPACE;
 use crate::observe::log::{self, Format};
+use crate::ownership::{Fence, Mode};
 
 /// Run on a node: answer for the addresses that are its own
 ///
@@ -45,6 +46,21 @@ pub struct Args {
     #[arg(long, env = "VIRTUALIP_PEER_PORT", value_name = "PORT", default_value_t = 7473)]
     peer_port: u16,
 
+    /// Where the right to answer shall come from: the API server, witnesses, or either [default: both]
+    ///
+    /// Witnesses are a few other nodes that promise, again and again, not to let this one be declared dead. With `both` a node
+    /// keeps its addresses while the API server is away, and with `witness` it does not even write to it. Until its
+    /// witnesses answer a node has `lease`, and says why in the status of its `VirtualIPNode`.
+    #[arg(long, env = "VIRTUALIP_RIGHT_SOURCE", value_name = "SOURCE")]
+    right_source: Option<Source>,
+
+    /// How long a promise of a witness runs [default: 1s, or 3s where the kernel's address lifetimes are the fence]
+    ///
+    /// The same on every node. Promises are asked for three times as often. With `witness` a node that dies is noticed after
+    /// this time.
+    #[arg(long, env = "VIRTUALIP_PROMISE_PERIOD", value_name = "DURATION", value_parser = duration::parse)]
+    promise_period: Option<Duration>,
+
     /// How often the agents change the key that authenticates those messages
     ///
     /// It is in the Secret `virtualip-keys`, which they make themselves. A key is known to all of them for this long before
@@ -67,6 +83,27 @@ pub struct Args {
     /// What to log: a level, or levels by module as in `info,virtualip::network=debug`
     #[arg(long, env = "VIRTUALIP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
+}
+
+/// Where a right to answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Source {
+    /// Renewals in the API server.
+    Lease,
+    /// Either of the two.
+    Both,
+    /// Promises of other nodes.
+    Witness,
+}
+
+impl From<Source> for Mode {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Lease => Self::Lease,
+            Source::Both => Self::Both,
+            Source::Witness => Self::Witness,
+        }
+    }
 }
 
 /// Why the agent ended.
@@ -95,10 +132,13 @@ impl Args {
             lease_duration: self.lease_duration,
             renew_interval: self.renew_interval,
             peer_port: self.peer_port,
+            source: self.right_source.map(Mode::from),
+            promise_period: self.promise_period,
             key_period: self.key_period,
             listen: self.listen,
         };
-        options.timing()?;
+        // Which fence there is shows at start; this one bears the shortest periods.
+        options.timing(Fence::Exact)?;
         options.check_names()?;
         options.check_key_period()?;
         Ok(options)

@@ -59,6 +59,15 @@ values! {
         /// Remove it.
         Remove => "remove",
     }
+    /// Where the right to answer comes from.
+    Source {
+        /// The API server alone.
+        Lease => "lease",
+        /// The API server or witnesses.
+        Both => "both",
+        /// Witnesses alone.
+        Witness => "witness",
+    }
     /// What was said on the wire.
     Announcement {
         /// Gratuitous ARP, in either form.
@@ -98,6 +107,13 @@ pub struct KernelLabels {
     pub operation: Operation,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// A source of the right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SourceLabels {
+    /// Which.
+    pub source: Source,
 }
 
 /// An announcement.

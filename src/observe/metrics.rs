@@ -10,9 +10,10 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use super::labels::{
     Announcement, AnnouncementLabels, ApiLabels, ApiWrite, ApiWriteLabels, Direction, HandoverLabels,
-    KernelLabels, Operation, Outcome,
+    KernelLabels, Operation, Outcome, Source, SourceLabels,
 };
 use super::right::Right;
+use crate::ownership::Mode;
 
 /// All metrics of an agent. Clones count together.
 #[derive(Clone, Debug)]
@@ -31,6 +32,9 @@ pub struct Metrics {
     pub held: Gauge,
     /// Until when this node may answer.
     pub right: Right,
+    /// One for the source of the right, zero for the others.
+    sources: Family<SourceLabels, Gauge>,
+    round_trip: Histogram,
     /// See [`Metrics::wrote`].
     api_writes: Family<ApiWriteLabels, Counter>,
     api_latency: Family<ApiLabels, Histogram>,
@@ -72,6 +76,9 @@ impl Metrics {
             closes: Counter::default(),
             held: Gauge::default(),
             right: Right::default(),
+            sources: Family::default(),
+            // From 0.1 ms, a quiet network, to 1.6 s, when promises end.
+            round_trip: Histogram::new(exponential_buckets(0.0001, 2.0, 15)),
             api_writes: Family::default(),
             api_latency: Family::new_with_constructor(latency),
             announcements: Family::default(),
@@ -98,6 +105,17 @@ impl Metrics {
         );
         registry.register("closes", "Dead nodes whose Lease this node closed", self.closes.clone());
         registry.register("held", "VirtualIPs that this node answers for", self.held.clone());
+        registry.register(
+            "right_source",
+            "1 for where this node's right to answer comes from: lease, both or witness",
+            self.sources.clone(),
+        );
+        registry.register_with_unit(
+            "promise_round_trip",
+            "Time from asking a witness until its promise came",
+            Unit::Seconds,
+            self.round_trip.clone(),
+        );
     }
 
     fn register_effects(&self, registry: &mut Registry) {
@@ -146,6 +164,20 @@ impl Metrics {
         self.api_latency.get_or_create(&ApiLabels { kind }).observe(took.as_secs_f64());
     }
 
+    /// The right comes from there now.
+    pub fn source(&self, now: Mode) {
+        for (source, mode) in
+            [(Source::Lease, Mode::Lease), (Source::Both, Mode::Both), (Source::Witness, Mode::Witness)]
+        {
+            self.sources.get_or_create(&SourceLabels { source }).set(i64::from(mode == now));
+        }
+    }
+
+    /// A promise came so long after it was asked for.
+    pub fn promised(&self, after: Duration) {
+        self.round_trip.observe(after.as_secs_f64());
+    }
+
     /// A handover is complete.
     pub fn handed_over(&self, direction: Direction) {
         self.handovers.get_or_create(&HandoverLabels { direction }).inc();
@@ -191,6 +223,8 @@ mod tests {
         metrics.conflicts.inc();
         metrics.kernel(Operation::Remove, Outcome::Error);
         metrics.late(Duration::from_micros(200));
+        metrics.source(Mode::Both);
+        metrics.promised(Duration::from_micros(200));
         let text = scrape(&registry);
         for line in [
             "virtualip_moves_total 1",
@@ -207,6 +241,9 @@ mod tests {
             "virtualip_kernel_operations_total{operation=\"remove\",outcome=\"error\"} 1",
             "virtualip_loop_lateness_seconds_count 1",
             "virtualip_events_dropped_total 0",
+            "virtualip_right_source{source=\"lease\"} 0",
+            "virtualip_right_source{source=\"both\"} 1",
+            "virtualip_promise_round_trip_seconds_count 1",
         ] {
             assert!(text.lines().any(|seen| seen == line), "{line} in\n{text}");
         }
