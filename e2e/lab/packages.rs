@@ -8,11 +8,13 @@ use super::{
 use std::path::Path;
 
 /// A package, and a file that shows it is there.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("buildah", "/usr/bin/buildah"),
+    ("clang", "/usr/bin/clang"),
     ("containernetworking-plugins", "/usr/lib/cni/bridge"),
     ("iputils-ping", "/usr/bin/ping"),
     ("iproute2", "/usr/sbin/ip"),
+    ("libbpf-dev", "/usr/include/bpf/bpf_helpers.h"),
     ("libxml2-utils", "/usr/bin/xmllint"),
     ("musl-tools", "/usr/bin/musl-gcc"),
     ("net-tools", "/usr/sbin/ifconfig"),

@@ -215,7 +215,7 @@ impl Kernel {
     }
 
     /// A whole list: asked for again when it changed while the kernel wrote it, since it may then miss something.
-    async fn dump<T>(
+    pub(super) async fn dump<T>(
         &self,
         what: &'static str,
         request: RouteNetlinkMessage,

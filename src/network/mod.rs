@@ -10,6 +10,7 @@ mod claim;
 pub mod clock;
 mod connections;
 mod ethernet;
+pub mod fence;
 mod host_lock;
 mod kernel;
 mod link;

@@ -210,14 +210,7 @@ pub(crate) fn noise(seeds: &[Vec<u8>]) -> impl Iterator<Item = Vec<u8>> {
             }
         }
     }
-    let mut state: u64 = 0x5eed;
-    let mut random = move |below: usize| {
-        // xorshift64 (Marsaglia).
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state >> 33).unwrap() % below
-    };
+    let mut random = random();
     for round in 0..20_000 {
         let mut frame = seeds[round % seeds.len()].clone();
         for _ in 0..=random(6) {
@@ -228,4 +221,21 @@ pub(crate) fn noise(seeds: &[Vec<u8>]) -> impl Iterator<Item = Vec<u8>> {
         frames.push(frame);
     }
     frames.into_iter()
+}
+
+/// So many numbers below `limit`, the same ones each time.
+pub(crate) fn noise_from(count: usize, limit: usize) -> impl Iterator<Item = u64> {
+    let mut random = random();
+    std::iter::repeat_with(move || random(limit) as u64).take(count)
+}
+
+fn random() -> impl FnMut(usize) -> usize {
+    let mut state: u64 = 0x5eed;
+    move |below: usize| {
+        // xorshift64 (Marsaglia).
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % below
+    }
 }

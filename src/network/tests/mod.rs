@@ -2,6 +2,7 @@
 
 mod addresses;
 mod choice;
+mod fence;
 mod lock;
 mod monitor;
 mod wire;
