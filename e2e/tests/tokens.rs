@@ -7,7 +7,7 @@ use crate::{
 };
 use std::process::{Command, Output};
 
-super::tests![the_token_of_an_agent_is_good_for_its_own_node];
+super::tests![the_token_of_an_agent_is_good_for_its_own_node, an_agent_makes_no_secret_but_that_of_the_keys];
 
 /// With tokens as an agent has them, and on the Leases of agents at work: nothing here is stored.
 fn the_token_of_an_agent_is_good_for_its_own_node(lab: &Cluster) -> Outcome {
@@ -50,6 +50,19 @@ fn the_token_of_an_agent_is_good_for_its_own_node(lab: &Cluster) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
+/// RBAC lets an agent make any Secret, since it cannot name what is yet to be made: the policy does.
+fn an_agent_makes_no_secret_but_that_of_the_keys(lab: &Cluster) -> Outcome {
+    let agent = Holder { lab, token: Some(token(lab, &[])?) };
+    for (name, kind) in [("other", "--type=virtualip.dev/keys"), ("virtualip-keys", "--type=Opaque")] {
+        let output = agent.asks(&["create", "secret", "generic", name, kind, "--dry-run=server"])?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("write one Secret only"), "{name} {kind}: {said}");
+    }
+    let output = agent.asks(&["get", "secrets"])?;
+    assert!(String::from_utf8_lossy(&output.stderr).contains("forbidden"), "it reads that one only");
+    Ok(())
+}
+
 /// Somebody who may speak to the API server.
 struct Holder<'a> {
     lab: &'a Cluster,
@@ -60,6 +73,11 @@ struct Holder<'a> {
 impl Holder<'_> {
     /// Tries to change a Lease.
     fn patches(&self, lease: &str, patch: &str) -> Result<Output> {
+        self.asks(&["patch", "lease", lease, "--dry-run=server", "--type=merge", "--patch", patch])
+    }
+
+    /// Runs kubectl in the namespace of the agents.
+    fn asks(&self, words: &[&str]) -> Result<Output> {
         let plane = self.lab.control_plane();
         let mut kubectl: Command = plane.kubectl_command();
         if let Some(token) = &self.token {
@@ -67,17 +85,7 @@ impl Holder<'_> {
             kubectl.args(["--kubeconfig=/dev/null", "--server", &url(), "--token", token]);
             kubectl.args(["--certificate-authority", &plane.authority.paper("ca.crt")]);
         }
-        kubectl.args([
-            "patch",
-            "lease",
-            lease,
-            "-n",
-            NAMESPACE,
-            "--dry-run=server",
-            "--type=merge",
-            "--patch",
-            patch,
-        ]);
+        kubectl.args(words).args(["-n", NAMESPACE]);
         plane.host.output_in_network(kubectl)
     }
 }

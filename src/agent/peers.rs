@@ -70,7 +70,7 @@ impl Peers {
         let nodes = nodes.state();
         self.zones = nodes
             .iter()
-            .filter(|node| internal_ip(node).is_some() && node.name_any() != self.me.0)
+            .filter(|node| internal_ip(node).is_some())
             .map(|node| (NodeName(node.name_any()), Neighbour { zone: node.labels().get(ZONE).cloned() }))
             .collect();
         let address = |node: &Node| internal_ip(node).map(|ip| (ip, self.port).into());
@@ -83,10 +83,10 @@ impl Peers {
         }
     }
 
-    /// The nodes that can be talked to, if they are others than this said before.
+    /// The nodes that can be talked to, if they are others than this said before. Where there are some, this node is among them,
+    /// with its zone.
     pub fn news(&mut self) -> Option<BTreeMap<NodeName, Neighbour>> {
-        let talks = self.mesh.is_some() && self.keyed;
-        let neighbours = if talks { self.zones.clone() } else { BTreeMap::new() };
+        let neighbours = if self.mute().is_none() { self.zones.clone() } else { BTreeMap::new() };
         (neighbours != self.told).then(|| {
             self.spoken.retain(|node, _| neighbours.contains_key(node));
             self.told.clone_from(&neighbours);
@@ -121,7 +121,7 @@ impl Peers {
         match &self.mesh {
             None => Some("messages between agents are switched off"),
             Some(_) if !self.keyed => Some("the key in the Secret virtualip-keys is not known yet"),
-            Some(_) if self.zones.is_empty() => Some("there is no other node"),
+            Some(_) if self.zones.keys().all(|node| *node == self.me) => Some("there is no other node"),
             Some(_) => None,
         }
     }
@@ -204,10 +204,10 @@ mod tests {
         assert_eq!(peers.mute(), Some("the key in the Secret virtualip-keys is not known yet"));
         let key = Key::random().unwrap();
         peers.use_keys(KeyRing::new(key, []));
-        let zone = Some("zone-of-n2".to_owned());
-        assert_eq!(peers.news(), Some([(NodeName("n2".into()), Neighbour { zone })].into()));
+        let zoned = |node: &str| (NodeName(node.into()), Neighbour { zone: Some(format!("zone-of-{node}")) });
+        assert_eq!(peers.news(), Some([zoned("n1"), zoned("n2")].into()));
         assert_eq!((peers.news(), peers.mute()), (None, None));
-        peers.look(&nodes([]));
+        peers.look(&nodes([node("n1", &[("InternalIP", "192.0.2.1")])]));
         assert_eq!(peers.news(), Some(BTreeMap::new()));
     }
 
