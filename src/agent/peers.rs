@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
-use tracing::{debug, trace};
+use tracing::{debug, trace, warn};
 
 use super::message;
-use crate::mesh::{Counts, KeyRing, Mesh, MeshError};
+use crate::mesh::{Counts, KeyRing, Mesh};
 use crate::ownership::{Message, Neighbour, NodeName};
 
 /// The usual label of the zone that a node is in.
@@ -20,12 +20,18 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 /// A node that was not spoken to for so long is not expected to be heard of.
 const SPOKEN: Duration = Duration::from_secs(10);
 
+/// Between two attempts to open a port that is taken.
+const REOPEN: Duration = Duration::from_secs(10);
+
 /// A way to the agents of all other nodes, unless it is switched off.
 pub struct Peers {
     me: NodeName,
     mesh: Option<Mesh>,
+    counts: Counts,
+    /// Why there is no port, and when it was tried to open it.
+    trouble: Option<(String, Instant)>,
     port: u16,
-    keyed: bool,
+    keys: KeyRing,
     addresses: BTreeMap<Arc<str>, Option<SocketAddr>>,
     zones: BTreeMap<NodeName, Neighbour>,
     told: BTreeMap<NodeName, Neighbour>,
@@ -33,36 +39,64 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Opens the port of the node `me`; zero switches direct messages off.
-    ///
-    /// # Errors
-    /// When the port cannot be opened.
-    pub fn open(me: &str, port: u16) -> Result<Self, MeshError> {
-        let mesh = if port == 0 { None } else { Some(Mesh::open(me, port)?) };
-        Ok(Self {
+    /// Opens the port of the node `me`; zero switches direct messages off. One that cannot be opened is no reason not to live on
+    /// the Lease: [`Peers::reopen`] tries again.
+    #[must_use]
+    pub fn open(me: &str, port: u16) -> Self {
+        let mut peers = Self {
             me: NodeName(me.to_owned()),
-            mesh,
+            mesh: None,
+            counts: Counts::default(),
+            trouble: None,
             port,
-            keyed: false,
+            keys: KeyRing::default(),
             addresses: BTreeMap::new(),
             zones: BTreeMap::new(),
             told: BTreeMap::new(),
             spoken: BTreeMap::new(),
-        })
+        };
+        peers.try_open();
+        peers
+    }
+
+    /// Tries again to open the port, if that failed a while ago; whether it is open now.
+    pub fn reopen(&mut self) -> bool {
+        if self.trouble.as_ref().is_none_or(|(_, at)| at.elapsed() < REOPEN) {
+            return false;
+        }
+        self.try_open();
+        self.mesh.is_some()
+    }
+
+    fn try_open(&mut self) {
+        if self.port == 0 {
+            return;
+        }
+        match Mesh::open(&self.me.0, self.port, self.counts.clone()) {
+            Ok(mut mesh) => {
+                mesh.set_keys(self.keys.clone());
+                mesh.set_peers(&self.addresses);
+                (self.mesh, self.trouble) = (Some(mesh), None);
+            }
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "no messages between agents");
+                self.trouble = Some((format!("UDP port {} cannot be opened", self.port), Instant::now()));
+            }
+        }
     }
 
     /// What goes out and comes in.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.mesh.as_ref().map(Mesh::counts).unwrap_or_default()
+        self.counts.clone()
     }
 
     /// From now on these keys count.
     pub fn use_keys(&mut self, keys: KeyRing) {
-        self.keyed = keys.signing().is_some();
         if let Some(mesh) = &mut self.mesh {
-            mesh.set_keys(keys);
+            mesh.set_keys(keys.clone());
         }
+        self.keys = keys;
     }
 
     /// Looks where the nodes are.
@@ -117,10 +151,14 @@ impl Peers {
 
     /// Why no node can be talked to; none: those of [`Peers::news`] can.
     #[must_use]
-    pub fn mute(&self) -> Option<&'static str> {
+    pub fn mute(&self) -> Option<&str> {
         match &self.mesh {
-            None => Some("messages between agents are switched off"),
-            Some(_) if !self.keyed => Some("the key in the Secret virtualip-keys is not known yet"),
+            None => {
+                Some(self.trouble.as_ref().map_or("messages between agents are switched off", |(why, _)| why))
+            }
+            Some(_) if self.keys.signing().is_none() => {
+                Some("the key in the Secret virtualip-keys is not known yet")
+            }
             Some(_) if self.zones.keys().all(|node| *node == self.me) => Some("there is no other node"),
             Some(_) => None,
         }
@@ -168,6 +206,11 @@ mod tests {
         node
     }
 
+    /// Free a moment ago: other tests run on this machine at the same time.
+    fn free_port() -> u16 {
+        std::net::UdpSocket::bind("[::]:0").unwrap().local_addr().unwrap().port()
+    }
+
     fn nodes(list: impl IntoIterator<Item = Node>) -> Store<Node> {
         let (reader, mut writer) = store();
         for node in list {
@@ -194,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn neighbours_are_the_other_nodes_that_can_be_reached_once_there_is_a_key() {
-        let mut peers = Peers::open("n1", 1).unwrap_or_else(|_| Peers::open("n1", 47_473).unwrap());
+        let mut peers = Peers::open("n1", free_port());
         peers.look(&nodes([
             node("n1", &[("InternalIP", "192.0.2.1")]),
             node("n2", &[("InternalIP", "192.0.2.2")]),
@@ -212,8 +255,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_port_that_is_taken_is_no_reason_not_to_live() {
+        let port = free_port();
+        let _other = Peers::open("n1", port);
+        let mut peers = Peers::open("n1", port);
+        assert_eq!(peers.mute(), Some(format!("UDP port {port} cannot be opened").as_str()));
+        assert!(!peers.reopen(), "not at once");
+    }
+
+    #[tokio::test]
     async fn with_port_zero_nobody_is_talked_to() {
-        let mut peers = Peers::open("n1", 0).unwrap();
+        let mut peers = Peers::open("n1", 0);
         peers.use_keys(KeyRing::new(Key::random().unwrap(), []));
         peers.look(&nodes([node("n2", &[("InternalIP", "192.0.2.2")])]));
         assert_eq!(peers.news(), None);
@@ -224,9 +276,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_arrives_as_it_was_sent() {
-        let (mut one, mut two) = (Peers::open("n1", 47_474).unwrap(), Peers::open("n2", 47_475).unwrap());
+        let (mut one, mut two) = (Peers::open("n1", free_port()), Peers::open("n2", free_port()));
+        let ports = (one.port, two.port);
         let key = Key::random().unwrap();
-        for (peers, other) in [(&mut one, 47_475), (&mut two, 47_474)] {
+        for (peers, other) in [(&mut one, ports.1), (&mut two, ports.0)] {
             peers.port = other;
             peers.use_keys(KeyRing::new(key.clone(), []));
             let here = [("InternalIP", "127.0.0.1")];

@@ -146,7 +146,7 @@ mod tests {
     async fn what_is_shown_is_what_the_lease_says_and_why_there_is_no_more() {
         let (metrics, _) = registry();
         let mut standing = Standing::new(NodeName("n1".into()));
-        let peers = Peers::open("n1", 0).unwrap();
+        let peers = Peers::open("n1", 0);
         let shown = standing.shown(&peers);
         assert_eq!(shown.source, RightSource::Lease);
         assert_eq!(shown.message, "no witnesses: messages between agents are switched off");

@@ -134,6 +134,9 @@ impl Agent {
             self.plan_if_due();
             let here = Here { interfaces: &self.interfaces, links: &self.links, peers: &self.outside.peers };
             self.outside.report.node_in_time(&self.machine, &here);
+            if self.outside.peers.reopen() {
+                self.meet();
+            }
             self.leave_if_due();
         }
     }

@@ -26,7 +26,6 @@ use super::senses;
 use super::uninstall::{self, Rights};
 use super::watches::Objects;
 use crate::api::{VirtualIPNode, VirtualIPNodeSpec};
-use crate::mesh::MeshError;
 use crate::network::{Announcer, HostLock, Kernel, KernelError, LockError, Monitor, WireError};
 use crate::observe::health::{self, Health, HealthError};
 use crate::observe::metrics;
@@ -54,9 +53,6 @@ pub enum Error {
     /// The wire cannot be talked to.
     #[error("cannot announce addresses")]
     Wire(#[from] WireError),
-    /// The other agents cannot be talked to.
-    #[error("cannot talk to the agents of other nodes")]
-    Mesh(#[from] MeshError),
     /// The process cannot find out how to reach the API server.
     #[error("cannot find the API server's address and credentials")]
     Config(#[from] kube::config::InferConfigError),
@@ -91,7 +87,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     senses::catch_signals(inputs.clone(), rights.clone()).map_err(Error::Signals)?;
     let restart = Arc::new(Notify::new());
     let objects = Objects::watch(&clients.objects, &inputs, &restart);
-    let peers = Peers::open(&options.node, options.peer_port)?;
+    let peers = Peers::open(&options.node, options.peer_port);
     let sinks = sinks(&options, &clients, &peers).await?;
     let lease_client =
         |client: &kube::Client| LeaseClient::new(client.clone(), &options.namespace, timing.duration);

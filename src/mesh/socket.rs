@@ -65,11 +65,12 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Opens the port on all addresses of this node, IPv4 and IPv6 where the kernel has both. Zero: any free port.
+    /// Opens the port on all addresses of this node, IPv4 and IPv6 where the kernel has both. Zero: any free port. What goes
+    /// out and comes in is counted in `counts`.
     ///
     /// # Errors
     /// [`MeshError`].
-    pub fn open(me: &str, port: u16) -> Result<Self, MeshError> {
+    pub fn open(me: &str, port: u16, counts: Counts) -> Result<Self, MeshError> {
         let tickets = Tickets::new()?;
         let (socket, mapped) = bind(port).map_err(|source| MeshError::Bind { port, source })?;
         let socket = UdpSocket::from_std(socket).map_err(|source| MeshError::Bind { port, source })?;
@@ -77,7 +78,7 @@ impl Mesh {
             socket,
             mapped,
             table: Table::new(me, tickets),
-            counts: Counts::default(),
+            counts,
             logged: None,
             buffer: Box::new([0; MAX_DATAGRAM + 1]),
         })
@@ -89,12 +90,6 @@ impl Mesh {
     /// When the kernel does not say.
     pub fn port(&self) -> io::Result<u16> {
         Ok(self.socket.local_addr()?.port())
-    }
-
-    /// What went out and came in.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.counts.clone()
     }
 
     /// From now on these keys count.

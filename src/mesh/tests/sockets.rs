@@ -8,13 +8,17 @@ use tokio::time::timeout;
 
 use super::super::frame::MAX_DATAGRAM;
 use super::super::key::KeyRing;
-use super::super::{Delivery, Mesh, MeshError, Reject};
+use super::super::{Counts, Delivery, Mesh, MeshError, Reject};
 use super::key;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn open(name: &str, port: u16) -> Result<Mesh, MeshError> {
+    Mesh::open(name, port, Counts::default())
+}
+
 fn meshes(ip: std::net::IpAddr) -> (Mesh, Mesh) {
-    let (mut one, mut two) = (Mesh::open("n1", 0).unwrap(), Mesh::open("n2", 0).unwrap());
+    let (mut one, mut two) = (open("n1", 0).unwrap(), open("n2", 0).unwrap());
     let at = |mesh: &Mesh| Some(SocketAddr::new(ip, mesh.port().unwrap()));
     let peers = [("n1".into(), at(&one)), ("n2".into(), at(&two))].into();
     for mesh in [&mut one, &mut two] {
@@ -48,13 +52,14 @@ async fn messages_go_both_ways_over_ipv4_and_ipv6() {
 
 #[tokio::test]
 async fn a_stranger_gets_no_answer_and_is_counted() {
-    let (mut one, _) = meshes(Ipv4Addr::LOCALHOST.into());
+    let counts = Counts::default();
+    let mut one = Mesh::open("n1", 0, counts.clone()).unwrap();
+    one.set_keys(KeyRing::new(key(1), []));
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = one.port().unwrap();
     for noise in [&[][..], b"hello?", &[0; MAX_DATAGRAM], &[0; MAX_DATAGRAM + 1], &[0; 9000]] {
         stranger.send_to(noise, (Ipv4Addr::LOCALHOST, port)).await.unwrap();
     }
-    let counts = one.counts();
     let rejected = |reason: Reject| counts.figures().rejected[reason.index()];
     let all = async {
         while rejected(Reject::Malformed) + rejected(Reject::Oversized) < 5 {
@@ -73,9 +78,9 @@ async fn a_stranger_gets_no_answer_and_is_counted() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_named() {
-    let one = Mesh::open("n1", 0).unwrap();
+    let one = open("n1", 0).unwrap();
     let port = one.port().unwrap();
-    let error = Mesh::open("n2", port).unwrap_err();
+    let error = open("n2", port).unwrap_err();
     assert!(matches!(error, MeshError::Bind { port: named, .. } if named == port), "{error}");
 }
 
