@@ -68,6 +68,8 @@ fn node_mounts(disk: &Path) -> Result<()> {
     attach(Some("/sys/fs/cgroup"), "/run/cgroup", None, MsFlags::MS_BIND | MsFlags::MS_REC)?;
     attach(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty())?;
     attach(Some("/run/cgroup"), "/sys/fs/cgroup", None, MsFlags::MS_MOVE)?;
+    // As systemd mounts it; one for each node, since what is in it speaks of interfaces.
+    attach(Some("bpf"), "/sys/fs/bpf", Some("bpf"), MsFlags::empty())?;
     show_sysctls()?;
     let forward = "/proc/sys/net/ipv4/ip_forward";
     fs::write(forward, "1").doing(|| format!("write {forward}"))?;

@@ -8,15 +8,15 @@ use std::{fs, os::unix::fs::MetadataExt};
 
 super::tests![
     the_image_is_small_and_belongs_to_nobody_who_runs,
-    an_agent_has_two_capabilities_and_cannot_write_its_files,
+    an_agent_has_three_capabilities_and_cannot_write_its_files,
     an_agent_listens_on_loopback_and_for_its_peers_and_serves_its_figures,
     the_installed_definitions_are_the_files_in_crds,
 ];
 
 /// What an image may have.
 const LARGEST: u64 = 15_000_000;
-/// `CAP_NET_ADMIN` and `CAP_NET_RAW`, as the kernel prints them.
-const CAPABILITIES: &str = "0000000000003000";
+/// `CAP_NET_ADMIN`, `CAP_NET_RAW` and `CAP_BPF`, as the kernel prints them.
+const CAPABILITIES: &str = "0000008000003000";
 
 fn the_image_is_small_and_belongs_to_nobody_who_runs(lab: &Cluster) -> Outcome {
     let archive = target().join(format!("e2e/images/virtualip.{}/image.tar", std::process::id()));
@@ -29,7 +29,7 @@ fn the_image_is_small_and_belongs_to_nobody_who_runs(lab: &Cluster) -> Outcome {
     Ok(())
 }
 
-fn an_agent_has_two_capabilities_and_cannot_write_its_files(lab: &Cluster) -> Outcome {
+fn an_agent_has_three_capabilities_and_cannot_write_its_files(lab: &Cluster) -> Outcome {
     for node in lab.nodes() {
         let pid = node.agent()?.pid;
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

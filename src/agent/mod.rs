@@ -8,6 +8,7 @@ mod codec;
 mod deadline;
 mod entitlement;
 mod facts;
+mod fencing;
 mod guards;
 mod hand;
 mod input;

@@ -18,7 +18,7 @@ use super::right::Standing;
 use super::target::Target;
 use super::watches::Objects;
 use crate::api::conditions::reasons as conditions;
-use crate::api::{NodeInterface, VipKey, VirtualIP, WhenNotOwner};
+use crate::api::{FenceKind, NodeFence, NodeInterface, VipKey, VirtualIP, WhenNotOwner};
 use crate::network::{Links, Mac};
 use crate::observe::events::{Note, Recorder, Severity, reasons};
 use crate::observe::health::Health;
@@ -64,6 +64,7 @@ pub struct Report {
     /// Why the Lease was last written from here.
     why: BTreeMap<VipKey, Why>,
     claims: BTreeMap<VipKey, (IpAddr, Mac, Instant)>,
+    fence: NodeFence,
     standing: Standing,
     /// When the status of this node was last looked at.
     looked: Instant,
@@ -74,8 +75,10 @@ pub struct Report {
 impl Report {
     /// Reports of the node `me`.
     #[must_use]
-    pub fn new(me: NodeName, objects: Objects, sinks: Sinks) -> Self {
+    pub fn new(me: NodeName, objects: Objects, sinks: Sinks, fence: NodeFence) -> Self {
+        sinks.metrics.fence_exact.set(i64::from(fence.kind == FenceKind::Exact));
         Self {
+            fence,
             standing: Standing::new(me.clone()),
             looked: Instant::now(),
             me,
@@ -357,6 +360,7 @@ impl Report {
             right: machine.summary(now).epoch.is_some(),
             loopback_refused: here.links.loopback_refused(),
             source: self.standing.shown(here.peers),
+            fence: self.fence.clone(),
         };
         if let Some(status) = node_status(&own, &facts, &WallTime(Timestamp::now())) {
             self.sinks.statuses.write_node(&own, &status);

@@ -287,6 +287,7 @@ impl Agent {
                 warn!(address = %ip, "a stale address was removed");
             }
         }
+        self.order(Order::Adopted);
         self.step(Event::Inventoried);
     }
 

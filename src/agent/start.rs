@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tracing::{info, warn};
 
 use super::deadline::Deadline;
+use super::fencing::Fencing;
 use super::guards::Guards;
 use super::hand::Hand;
 use super::input::{Input, Inputs};
@@ -30,7 +31,7 @@ use crate::network::{Announcer, HostLock, Kernel, KernelError, LockError, Monito
 use crate::observe::health::{self, Health, HealthError};
 use crate::observe::metrics;
 use crate::observe::{Datagrams, StatusWriter, events};
-use crate::ownership::{Fence, Machine, NodeName};
+use crate::ownership::{Machine, NodeName};
 
 /// How long a former agent of this node may take to end.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -75,11 +76,12 @@ pub enum Error {
 /// # Errors
 /// What made it impossible to start.
 pub async fn run(options: Options) -> Result<(), Error> {
-    let timing = options.timing(Fence::Lifetimes)?;
     // Before the first look at the kernel and the first write: two agents of one node would undo every rule.
     let _lock = lock().await?;
     let monitor = Monitor::open()?;
     let kernel = Kernel::open()?;
+    let (fencing, fence) = Fencing::open(&kernel);
+    let timing = options.timing(fencing.kind())?;
     let links = kernel.links().await?;
     let (inputs, door) = Inputs::new();
     let clients = Clients::new().await?;
@@ -99,11 +101,11 @@ pub async fn run(options: Options) -> Result<(), Error> {
         sinks.metrics.clone(),
     );
 
-    let deadline = Deadline::default();
+    let deadline = Deadline::behind(fencing.deadline());
     let (orders, hand_door) = mpsc::unbounded_channel();
     let (answering, claimable) = watch::channel(BTreeSet::new());
     let hand = Hand::new(
-        kernel.clone(),
+        (kernel.clone(), fencing),
         Announcer::open()?,
         deadline.clone(),
         inputs.clone(),
@@ -133,7 +135,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         guards: Guards::new(clients.objects.clone(), inputs.clone()),
         restart,
         peers,
-        report: Report::new(me.clone(), objects.clone(), sinks),
+        report: Report::new(me.clone(), objects.clone(), sinks, fence),
         inputs,
     };
     let machine = Machine::new(me.clone(), timing, incarnation()?);

@@ -25,7 +25,8 @@ pub use crd::{crds, crds_yaml};
 pub use names::{LeaseName, VipKey};
 pub use virtualip::{Placement, VirtualIP, VirtualIPSpec, VirtualIPStatus};
 pub use virtualipnode::{
-    NodeInterface, NodeRight, RightSource, VirtualIPNode, VirtualIPNodeSpec, VirtualIPNodeStatus,
+    FenceKind, NodeFence, NodeInterface, NodeRight, RightSource, VirtualIPNode, VirtualIPNodeSpec,
+    VirtualIPNodeStatus,
 };
 
 /// API group of the custom resources.

@@ -66,6 +66,13 @@ use serde::{Deserialize, Serialize};
         description = "Which witnesses answer, and why there are not more"
     ),
     printcolumn(
+        name = "Fence",
+        type_ = "string",
+        priority = "1",
+        json_path = ".status.fence.kind",
+        description = "Whether addresses fall silent to the nanosecond without the agent, or in whole seconds"
+    ),
+    printcolumn(
         name = "Interfaces",
         type_ = "string",
         priority = "1",
@@ -100,6 +107,9 @@ pub struct VirtualIPNodeStatus {
     /// Where the node's right to answer comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub right: Option<NodeRight>,
+    /// What takes the addresses away when the agent is killed or hangs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<NodeFence>,
     /// The interfaces that could carry an address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -147,6 +157,27 @@ pub enum RightSource {
     Both,
     /// Promises of other nodes.
     Witness,
+}
+
+/// What takes a node's addresses away when its agent does not, and why it is no better.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeFence {
+    /// Exact: the kernel looks at the end of the right for each packet. Lifetime: it removes addresses after whole seconds.
+    pub kind: FenceKind,
+    /// How it is done, or why it is not exact.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// How exactly addresses fall silent without the agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum FenceKind {
+    /// To the nanosecond.
+    Exact,
+    /// In whole seconds. Promises of witnesses must be longer.
+    #[default]
+    Lifetime,
 }
 
 /// An interface that could carry an address.

@@ -30,6 +30,8 @@ pub struct Metrics {
     pub closes: Counter,
     /// `VirtualIP`s that this node answers for.
     pub held: Gauge,
+    /// 1 where the fence is exact, 0 where the kernel's lifetimes are the fence.
+    pub fence_exact: Gauge,
     /// Until when this node may answer.
     pub right: Right,
     /// One for the source of the right, zero for the others.
@@ -75,6 +77,7 @@ impl Metrics {
             lapses: Counter::default(),
             closes: Counter::default(),
             held: Gauge::default(),
+            fence_exact: Gauge::default(),
             right: Right::default(),
             sources: Family::default(),
             // From 0.1 ms, a quiet network, to 1.6 s, when promises end.
@@ -105,6 +108,11 @@ impl Metrics {
         );
         registry.register("closes", "Dead nodes whose Lease this node closed", self.closes.clone());
         registry.register("held", "VirtualIPs that this node answers for", self.held.clone());
+        registry.register(
+            "fence_exact",
+            "1 where the kernel keeps an exact deadline for this node's addresses, 0 where it only has lifetimes",
+            self.fence_exact.clone(),
+        );
         registry.register(
             "right_source",
             "1 for where this node's right to answer comes from: lease, both or witness",
@@ -218,6 +226,7 @@ mod tests {
         metrics.lapses.inc();
         metrics.closes.inc();
         metrics.held.set(7);
+        metrics.fence_exact.set(1);
         metrics.wrote(ApiWrite::NodeLease, Outcome::Ok, Duration::from_millis(3));
         metrics.announced(Announcement::Arp);
         metrics.conflicts.inc();
@@ -233,6 +242,7 @@ mod tests {
             "virtualip_lapses_total 1",
             "virtualip_closes_total 1",
             "virtualip_held 7",
+            "virtualip_fence_exact 1",
             "virtualip_right_remaining_seconds 0.0",
             "virtualip_api_writes_total{kind=\"node_lease\",outcome=\"ok\"} 1",
             "virtualip_api_write_latency_seconds_count{kind=\"node_lease\"} 1",

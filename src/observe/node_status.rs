@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::text::{join_up_to, whole_second};
 use crate::api::conditions::{Verdict, kstatus, reasons, update};
-use crate::api::{NodeInterface, NodeRight, VirtualIPNode, VirtualIPNodeStatus};
+use crate::api::{NodeFence, NodeInterface, NodeRight, VirtualIPNode, VirtualIPNodeStatus};
 
 /// What an agent knows of its own node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct NodeFacts {
     pub loopback_refused: Option<String>,
     /// Where it comes from.
     pub source: NodeRight,
+    /// What takes its addresses away when the agent does not.
+    pub fence: NodeFence,
 }
 
 /// The status that `facts` call for, or none when `node` says all of it already.
@@ -35,6 +37,7 @@ pub fn node_status(node: &VirtualIPNode, facts: &NodeFacts, now: &Time) -> Optio
         agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         held: Some(i64::try_from(facts.held).unwrap_or(i64::MAX)),
         right: Some(facts.source.clone()),
+        fence: Some(facts.fence.clone()),
         interfaces,
         loopback_refused: facts.loopback_refused.clone(),
         observed_generation: generation,
@@ -90,6 +93,7 @@ mod tests {
             right: true,
             loopback_refused: None,
             source: NodeRight::default(),
+            fence: NodeFence::default(),
         }
     }
 

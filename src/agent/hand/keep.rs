@@ -19,13 +19,16 @@ impl Hand {
     /// the right is made again, for less; when nothing is left to give, the addresses go.
     pub(super) async fn extend(&mut self) {
         let mut too_long = false;
-        while let Some((until, lifetime)) = self.lifetime() {
+        let spots: Vec<Spot> = self.all().map(|(_, _, up)| up.spot.clone()).collect();
+        let fenced = self.fencing.guard(&spots);
+        self.fencing.review();
+        while let Some((until, lifetime)) = self.lifetime(fenced) {
             let spots: Vec<Spot> = self.all().map(|(_, _, up)| up.spot.clone()).collect();
             let renewed = spots.is_empty() || self.renew(&spots, lifetime).await;
             if !renewed && too_long {
                 break;
             }
-            if spots.is_empty() || !overslept(until, lifetime) {
+            if spots.is_empty() || !overslept(until, lifetime, fenced) {
                 return;
             }
             debug!("the agent was asleep while it extended addresses, which get less time");

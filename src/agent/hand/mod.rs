@@ -18,13 +18,14 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::deadline::{Deadline, now};
+use super::fencing::{self, Fencing};
 use super::input::Inputs;
 use super::schedule::Schedule;
 use super::target::Target;
 use crate::api::VipKey;
 use crate::network::{Announcer, Kernel, Link, Links, Spot};
 use crate::observe::metrics::{Announcement, Metrics, Outcome};
-use crate::ownership::{Time, whole_lifetime};
+use crate::ownership::Time;
 
 pub use order::Order;
 
@@ -44,6 +45,7 @@ struct Up {
 /// The hand's own task.
 pub struct Hand {
     kernel: Kernel,
+    fencing: Fencing,
     announcer: Announcer,
     deadline: Deadline,
     inputs: Inputs,
@@ -62,7 +64,7 @@ impl Hand {
     /// A hand that has nothing up yet.
     #[must_use]
     pub fn new(
-        kernel: Kernel,
+        (kernel, fencing): (Kernel, Fencing),
         announcer: Announcer,
         deadline: Deadline,
         inputs: Inputs,
@@ -72,6 +74,7 @@ impl Hand {
     ) -> Self {
         Self {
             kernel,
+            fencing,
             announcer,
             deadline,
             inputs,
@@ -109,6 +112,7 @@ impl Hand {
             }
             while let Some(order) = waiting.pop_front() {
                 self.carry_out(order, &mut waiting).await;
+                self.unguard().await;
                 self.publish();
             }
         }
@@ -123,6 +127,16 @@ impl Hand {
             }
             changed
         });
+    }
+
+    /// The fence goes from where nothing is up any more.
+    async fn unguard(&mut self) {
+        // It comes before the address and goes after it: so many addresses, so many guarded.
+        let count: usize = self.up.values().map(BTreeMap::len).sum();
+        if self.fencing.count() != count {
+            let up = self.up.values().flatten().map(|(address, up)| (up.spot.link, *address)).collect();
+            self.fencing.retain(&up).await;
+        }
     }
 
     async fn carry_out(&mut self, order: Order, waiting: &mut VecDeque<Order>) {
@@ -144,9 +158,11 @@ impl Hand {
             }
             Order::Extend => self.extend().await,
             Order::Adopt { key, spot } => {
+                self.fencing.keep(&spot);
                 let up = Up { spot, adopted: true, waiting: false };
                 self.up.entry(key).or_default().insert(up.spot.net.addr(), up);
             }
+            Order::Adopted => self.fencing.sweep().await,
             Order::Links(links) => self.links_changed(links).await,
             Order::Gone { link, net } => self.gone(link, net).await,
             Order::Usable { link, net } => self.usable(link, net),
@@ -157,11 +173,11 @@ impl Hand {
         }
     }
 
-    /// The end of the right, and the whole seconds that fit before it (rule 10).
-    fn lifetime(&self) -> Option<(Time, u32)> {
+    /// The end of the right, and the whole seconds that addresses may be given before it (rule 10). `fenced`: they are behind
+    /// the exact fence.
+    fn lifetime(&self, fenced: bool) -> Option<(Time, u32)> {
         let until = self.deadline.get()?;
-        let lifetime = whole_lifetime(until.since(now().ok()? + CALL)).as_secs();
-        let lifetime = u32::try_from(lifetime).unwrap_or(u32::MAX);
+        let lifetime = fencing::lifetime(until.since(now().ok()? + CALL), fenced);
         (lifetime > 0).then_some((until, lifetime))
     }
 

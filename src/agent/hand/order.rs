@@ -35,6 +35,8 @@ pub enum Order {
         /// Where.
         spot: Spot,
     },
+    /// All that a former life left up was said.
+    Adopted,
     /// The interfaces changed.
     Links(Links),
     /// The kernel lost an address.

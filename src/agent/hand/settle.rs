@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use tracing::{debug, warn};
 
 use super::super::deadline::now;
+use super::super::fencing;
 use super::super::input::Input;
 use super::{Hand, Up, by_address, outcome};
 use crate::agent::target::Target;
 use crate::api::VipKey;
 use crate::network::{AddressError, Spot, close_connections};
 use crate::observe::metrics::Operation;
-use crate::ownership::{Event, Time, whole_lifetime};
+use crate::ownership::{Event, Fence, Time};
 
 /// An address that shall come.
 type Coming = (VipKey, IpAddr, Spot);
@@ -76,7 +77,7 @@ impl Hand {
     /// Moves the addresses of `key` that are up to where, and to how, they are wanted now. One that cannot be moved is
     /// told as vanished.
     pub(super) async fn resettle(&mut self, key: &VipKey) {
-        if self.lifetime().is_none() {
+        if self.lifetime(self.fencing.kind() == Fence::Exact).is_none() {
             return;
         }
         let there = self.up.get(key).map(|up| up.keys().copied().collect::<Vec<_>>()).unwrap_or_default();
@@ -107,8 +108,12 @@ impl Hand {
     /// Adds addresses for as long as the right allows, announces them, and looks at the clock once more: a process
     /// that slept between its check and its call has given the kernel too much time, and takes that back.
     async fn raise(&mut self, coming: Vec<Coming>, troubles: &mut Troubles) {
-        let Some((until, lifetime)) = self.lifetime().filter(|_| !coming.is_empty()) else { return };
+        if coming.is_empty() {
+            return;
+        }
         let spots: Vec<Spot> = coming.iter().map(|(.., spot)| spot.clone()).collect();
+        let fenced = self.fencing.guard(&spots);
+        let Some((until, lifetime)) = self.lifetime(fenced) else { return };
         let outcomes = match self.kernel.add_all(&spots, lifetime).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -128,7 +133,7 @@ impl Hand {
             self.up.entry(key.clone()).or_default().insert(address, up);
             raised.push((key, address));
         }
-        if self.shorten(until, lifetime, &raised).await {
+        if self.shorten((until, lifetime), fenced, &raised).await {
             let waits = |key: &VipKey, address: &IpAddr| {
                 self.up.get(key).and_then(|up| up.get(address)).is_some_and(|up| up.waiting)
             };
@@ -142,11 +147,16 @@ impl Hand {
 
     /// Gives addresses that were just added less time, until they have no more than the right; says whether they are
     /// still there.
-    async fn shorten(&mut self, mut until: Time, mut lifetime: u32, raised: &[(VipKey, IpAddr)]) -> bool {
-        while overslept(until, lifetime) {
+    async fn shorten(
+        &mut self,
+        (mut until, mut lifetime): (Time, u32),
+        fenced: bool,
+        raised: &[(VipKey, IpAddr)],
+    ) -> bool {
+        while overslept(until, lifetime, fenced) {
             debug!("the agent was asleep while it added addresses, which get less time");
             let spots = self.spots(raised);
-            let less = self.lifetime();
+            let less = self.lifetime(fenced);
             let shortened = match less {
                 Some((_, less)) => self.renew(&spots, less).await,
                 None => false,
@@ -242,9 +252,8 @@ impl Up {
 }
 
 /// Whether a lifetime given before now may outlast the right.
-pub(super) fn overslept(until: Time, lifetime: u32) -> bool {
-    let lifetime = std::time::Duration::from_secs(lifetime.into());
-    now().is_ok_and(|now| whole_lifetime(until.since(now)) < lifetime)
+pub(super) fn overslept(until: Time, lifetime: u32, fenced: bool) -> bool {
+    now().is_ok_and(|now| fencing::lifetime(until.since(now), fenced) < lifetime)
 }
 
 fn describe(error: &AddressError) -> String {

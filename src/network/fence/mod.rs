@@ -91,6 +91,12 @@ impl Fence {
         Ok(())
     }
 
+    /// How many addresses are guarded, one on two interfaces counted twice.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.guarded.len()
+    }
+
     /// Puts the program there again where somebody took it away, other programs' cleaning for instance.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::{Hand, Order};
 use crate::agent::deadline::{Deadline, now};
+use crate::agent::fencing::Fencing;
 use crate::agent::input::{Input, Inputs};
 use crate::agent::senses;
 use crate::agent::target::Target;
@@ -46,7 +47,7 @@ impl Rig {
         let (orders, todo) = mpsc::unbounded_channel();
         let (answering, claimable) = watch::channel(BTreeSet::new());
         let hand = Hand::new(
-            kernel.clone(),
+            (kernel.clone(), Fencing::none()),
             Announcer::open().unwrap(),
             deadline.clone(),
             door.clone(),
