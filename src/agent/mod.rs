@@ -29,6 +29,7 @@ pub(crate) mod schedule;
 mod senses;
 mod start;
 pub(crate) mod target;
+mod underway;
 pub mod uninstall;
 mod wants;
 mod watches;

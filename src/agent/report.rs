@@ -16,6 +16,7 @@ use super::peers::Peers;
 use super::planner::{Planned, Planner};
 use super::right::Standing;
 use super::target::Target;
+use super::underway::Underway;
 use super::watches::Objects;
 use crate::api::conditions::reasons as conditions;
 use crate::api::{FenceKind, NodeFence, NodeInterface, VipKey, VirtualIP, WhenNotOwner};
@@ -64,6 +65,7 @@ pub struct Report {
     /// Why the Lease was last written from here.
     why: BTreeMap<VipKey, Why>,
     claims: BTreeMap<VipKey, (IpAddr, Mac, Instant)>,
+    underway: Underway,
     fence: NodeFence,
     standing: Standing,
     /// When the status of this node was last looked at.
@@ -87,6 +89,7 @@ impl Report {
             up: BTreeMap::new(),
             why: BTreeMap::new(),
             claims: BTreeMap::new(),
+            underway: Underway::default(),
             warned: BTreeMap::new(),
         }
     }
@@ -209,7 +212,8 @@ impl Report {
         let wall = WallTime(Timestamp::now());
         for (key, planned) in &planner.planned {
             let Some(object) = &planned.object else { continue };
-            if !self.reports(key, planned, machine) {
+            let about_to = self.about_to(key, planned, machine, planner);
+            if !self.reports(key, planned, machine) || self.underway.waits(key, about_to) {
                 continue;
             }
             let facts = self.facts(key, object, planned, machine, planner, links);
@@ -219,6 +223,23 @@ impl Report {
             self.warn_once(key, &facts);
         }
         self.warned.retain(|key, _| planner.planned.contains_key(key));
+        self.underway.keep(|key| planner.planned.contains_key(key));
+    }
+
+    /// When something must be reported although nothing happened.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.underway.next()
+    }
+
+    /// Whether this node, silent so far, is about to answer, and nothing hinders it.
+    fn about_to(&self, key: &VipKey, plan: &Planned, machine: &Machine, planner: &Planner) -> bool {
+        let silent = machine.up(key).is_none_or(BTreeSet::is_empty);
+        let next = machine.holds(key) || plan.plan.rank(&self.me.0) == Some(0);
+        let hindered = !plan.entitlement.conflicts.is_empty()
+            || planner.troubled(key).is_some()
+            || planner.probes.foreign(key).is_some();
+        silent && next && !hindered
     }
 
     /// The holder reports; where nobody living holds, the best placed node; where none fits, the steward.

@@ -378,7 +378,7 @@ impl Agent {
     }
 
     fn plan_if_due(&mut self) {
-        let overdue = self.planner.next().is_some_and(|at| at <= Instant::now());
+        let overdue = self.overdue().is_some_and(|at| at <= Instant::now());
         if !self.listed || !(overdue || self.plan_due.is_some_and(|due| due <= Instant::now())) {
             return;
         }
@@ -481,7 +481,12 @@ impl Agent {
         });
         let leave = self.leaving.map(|due| if self.abandoned { due + CLOSING } else { due });
         let plan = self.plan_due.filter(|_| self.listed);
-        [machine, leave, plan, self.planner.next()].into_iter().flatten().fold(idle, Instant::min)
+        [machine, leave, plan, self.overdue()].into_iter().flatten().fold(idle, Instant::min)
+    }
+
+    /// When a plan must be made, or told, although nothing happened.
+    fn overdue(&self) -> Option<Instant> {
+        [self.planner.next(), self.outside.report.next()].into_iter().flatten().min()
     }
 
     fn order(&self, order: Order) {
