@@ -13,7 +13,7 @@ use std::{thread, time::Duration};
 super::tests![
     the_api_server_is_stopped_for_half_a_second_and_nobody_notices,
     the_api_server_is_restarted_within_the_lease_and_nobody_notices,
-    the_api_server_is_away_longer_than_the_lease_and_the_addresses_come_back,
+    without_witnesses_the_addresses_go_silent_with_the_api_server_and_come_back,
 ];
 
 fn the_api_server_is_stopped_for_half_a_second_and_nobody_notices(lab: &Cluster) -> Outcome {
@@ -27,31 +27,37 @@ fn the_api_server_is_stopped_for_half_a_second_and_nobody_notices(lab: &Cluster)
 }
 
 fn the_api_server_is_restarted_within_the_lease_and_nobody_notices(lab: &Cluster) -> Outcome {
-    let lease = |words: [&str; 2]| {
-        lab.kubectl(&[&["set", "env", AGENTS, "-n", NAMESPACE][..], &words[..]].concat())?;
-        lab.wait_agents_ready()
-    };
-    lease(["VIRTUALIP_LEASE_DURATION=20s", "VIRTUALIP_RENEW_INTERVAL=2s"])?;
+    configured(lab, &["VIRTUALIP_LEASE_DURATION=20s", "VIRTUALIP_RENEW_INTERVAL=2s"])?;
     let outcome = Stage::dual(lab).map_err(Into::into).and_then(|stage| {
         lab.control_plane().restart_api()?;
         lab.control_plane().wait_ready()?;
         unnoticed(stage)
     });
-    lease(["VIRTUALIP_LEASE_DURATION-", "VIRTUALIP_RENEW_INTERVAL-"])?;
+    configured(lab, &["VIRTUALIP_LEASE_DURATION-", "VIRTUALIP_RENEW_INTERVAL-"])?;
     outcome
 }
 
-fn the_api_server_is_away_longer_than_the_lease_and_the_addresses_come_back(lab: &Cluster) -> Outcome {
-    let stage = Stage::dual(lab)?;
-    lab.control_plane().kill_api();
-    stage.silent()?;
-    lab.control_plane().start_api()?;
-    stage.end()?;
-    Ok(())
+fn without_witnesses_the_addresses_go_silent_with_the_api_server_and_come_back(lab: &Cluster) -> Outcome {
+    configured(lab, &["VIRTUALIP_RIGHT_SOURCE=lease"])?;
+    let outcome = Stage::dual(lab).map_err(Into::into).and_then(|stage| {
+        lab.control_plane().kill_api();
+        stage.silent()?;
+        lab.control_plane().start_api()?;
+        stage.end()?;
+        Ok(())
+    });
+    configured(lab, &["VIRTUALIP_RIGHT_SOURCE-"])?;
+    outcome
+}
+
+/// Tells the agents something in their environment, and waits until they have it.
+fn configured(lab: &Cluster, words: &[&str]) -> crate::lab::Result<()> {
+    lab.kubectl(&[&["set", "env", AGENTS, "-n", NAMESPACE][..], words].concat())?;
+    lab.wait_agents_ready()
 }
 
 /// The same owner, and not one request without an answer but by the accidents of a busy machine.
-fn unnoticed(stage: Stage<'_>) -> Outcome {
+pub(super) fn unnoticed(stage: Stage<'_>) -> Outcome {
     let owner = stage.owner.clone();
     let ending = stage.end()?;
     for (address, seen) in &ending.verdict.report.addresses {
