@@ -5,7 +5,7 @@
 use std::mem;
 
 use aya::programs::{
-    ProgramError, SchedClassifier, TcAttachType,
+    Link, ProgramError, SchedClassifier, TcAttachType,
     tc::{self, NlOptions, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions, TcError, TcHandle},
 };
 use nix::{errno::Errno, libc};
@@ -48,11 +48,16 @@ pub(super) fn replace(program: &mut SchedClassifier, link: &str, way: Way) -> Re
 
 /// Takes it away. What is not there is fine.
 pub(super) fn go(link: &str, way: Way) -> Result<(), FenceError> {
-    match tc::qdisc_detach_program(link, way.into(), way.program()) {
-        Ok(()) => Ok(()),
-        Err(TcError::IoError(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) if refused(&error, Errno::EINVAL) || refused(&error, Errno::ENOENT) => Ok(()),
-        Err(error) => Err(failed("take the fence from", link)(error.into())),
+    let failed = failed("take the fence from", link);
+    // Not by name: without CAP_PERFMON the library gives its filters none.
+    let there = SchedClassifierLink::attached(link, way.into(), PRIORITY, HANDLE, None);
+    match there.map_err(|error| failed(TcError::IoError(error).into()))?.detach() {
+        Err(ProgramError::NetlinkError(error))
+            if [Some(Errno::EINVAL as i32), Some(Errno::ENOENT as i32)].contains(&error.raw_os_error()) =>
+        {
+            Ok(())
+        }
+        gone => gone.map_err(failed),
     }
 }
 

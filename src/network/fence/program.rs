@@ -38,7 +38,7 @@ pub(super) enum Way {
 impl Way {
     pub(super) const BOTH: [Self; 2] = [Self::Out, Self::In];
 
-    /// The name of its program, which `tc filter show` prints.
+    /// The name of its program.
     pub(super) fn program(self) -> &'static str {
         match self {
             Self::Out => "vip_fence_out",
