@@ -4,6 +4,7 @@
 
 #[path = "../ocf/host.rs"]
 mod host;
+mod options;
 mod run;
 mod standing;
 mod validate;
@@ -24,7 +25,13 @@ type Test = (&'static str, fn() -> Outcome);
 
 fn main() -> ExitCode {
     let trial = |(name, test): Test| Trial::test(name, move || test().map_err(Failed::from));
-    let tests =
-        run::TESTS.iter().chain(weak_spots::TESTS).chain(validate::TESTS).copied().map(trial).collect();
+    let tests = run::TESTS
+        .iter()
+        .chain(options::TESTS)
+        .chain(weak_spots::TESTS)
+        .chain(validate::TESTS)
+        .copied()
+        .map(trial)
+        .collect();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }

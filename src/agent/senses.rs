@@ -97,12 +97,19 @@ impl Ears {
     }
 }
 
-async fn hear(mut listener: Listener, inputs: Inputs, answering: watch::Receiver<BTreeSet<IpAddr>>) {
+async fn hear(mut listener: Listener, inputs: Inputs, mut answering: watch::Receiver<BTreeSet<IpAddr>>) {
     loop {
-        match listener.claim().await {
-            Ok(claim) if !answering.borrow().contains(&claim.address) => {}
-            Ok(claim) => inputs.send(Input::Claimed { address: claim.address, mac: claim.mac }),
-            Err(error) => return debug!(error = &error as &dyn std::error::Error, "listening ended"),
+        let heeded = answering.borrow_and_update().clone();
+        if let Err(error) = listener.heed(&heeded) {
+            return debug!(error = &error as &dyn std::error::Error, "listening ended");
+        }
+        tokio::select! {
+            claim = listener.claim() => match claim {
+                Ok(claim) if !heeded.contains(&claim.address) => {}
+                Ok(claim) => inputs.send(Input::Claimed { address: claim.address, mac: claim.mac }),
+                Err(error) => return debug!(error = &error as &dyn std::error::Error, "listening ended"),
+            },
+            changed = answering.changed() => if changed.is_err() { return },
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Hearing what other hosts of the segment claim.
 
-use std::io;
+use std::{collections::BTreeSet, io, net::IpAddr};
 
-use nix::libc::{BPF_ABS, BPF_B, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, ETH_P_ARP, ETH_P_IPV6};
-use socket2::SockFilter;
+use nix::libc::{ETH_P_ARP, ETH_P_IPV6};
 
-use super::{Claim, Link, Mac, WireError, packet_socket::Receiver};
+use super::{
+    Claim, Link, Mac, WireError,
+    filter::{self, Instruction},
+    packet_socket::Receiver,
+};
 
 /// More than any ARP packet or neighbour advertisement that a host would send.
 const FRAME: usize = 1514;
@@ -30,7 +33,7 @@ impl Listener {
     /// # Errors
     /// Without `CAP_NET_RAW`, or when the interface has gone. Must be called within a tokio runtime.
     pub fn open(link: &Link, own: impl IntoIterator<Item = Mac>) -> Result<Self, WireError> {
-        let open = |kind, filter: &[SockFilter]| {
+        let open = |kind, filter: &[Instruction]| {
             let opened = u16::try_from(kind).map_err(io::Error::other);
             let opened = opened.and_then(|kind| Receiver::open(link.index, kind, filter));
             opened.map_err(|source| WireError::Listen { link: link.name.clone(), source })
@@ -39,10 +42,29 @@ impl Listener {
             link: link.name.clone(),
             own: own.into_iter().chain(link.mac).collect(),
             arp: open(ETH_P_ARP, &[])?,
-            ndp: open(ETH_P_IPV6, &ADVERTISEMENTS)?,
+            ndp: open(ETH_P_IPV6, &filter::ADVERTISEMENTS)?,
             arp_frame: Box::new([0; FRAME]),
             ndp_frame: Box::new([0; FRAME]),
         })
+    }
+
+    /// From now on only the claims of these addresses are heard: the others, and all else on a busy network, do not even
+    /// wake this process. Where the kernel has no room for so many, all claims are heard.
+    ///
+    /// # Errors
+    /// When the kernel takes no filter at all.
+    pub fn heed(&self, addresses: &BTreeSet<IpAddr>) -> Result<(), WireError> {
+        let arp = self.arp.attach(&filter::arp_of(addresses));
+        let arp = arp.or_else(|_| self.arp.attach(&filter::EVERYTHING));
+        let ndp = self.ndp.attach(&filter::advertisements_of(addresses));
+        let ndp = ndp.or_else(|_| self.ndp.attach(&filter::ADVERTISEMENTS));
+        arp.and(ndp).map_err(|source| WireError::Listen { link: self.link.clone(), source })
+    }
+
+    /// Whether a frame waits.
+    #[cfg(test)]
+    pub(super) fn has_heard(&self) -> bool {
+        self.arp.holds_something() || self.ndp.holds_something()
     }
 
     /// The next claim of another host, of whatever address. Nothing is lost when the future is dropped.
@@ -61,32 +83,4 @@ impl Listener {
             }
         }
     }
-}
-
-/// Classic BPF: of IPv6 only neighbour advertisements, so that nobody wakes for the node's traffic. Extension headers
-/// before `ICMPv6` are not followed: no host sends advertisements with them.
-const ADVERTISEMENTS: [SockFilter; 6] = [
-    load(20),          // next header
-    equals(58, 0, 3),  // ICMPv6
-    load(54),          // type
-    equals(136, 0, 1), // neighbour advertisement
-    give(u32::MAX),    // whole
-    give(0),           // nothing
-];
-
-const fn load(offset: u32) -> SockFilter {
-    SockFilter::new(code(BPF_LD | BPF_B | BPF_ABS), 0, 0, offset)
-}
-
-const fn equals(value: u32, then: u8, otherwise: u8) -> SockFilter {
-    SockFilter::new(code(BPF_JMP | BPF_JEQ | BPF_K), then, otherwise, value)
-}
-
-const fn give(bytes: u32) -> SockFilter {
-    SockFilter::new(code(BPF_RET | BPF_K), 0, 0, bytes)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "operation codes have 16 bits")]
-const fn code(code: u32) -> u16 {
-    code as u16
 }

@@ -9,8 +9,11 @@ pub mod arp;
 mod claim;
 pub mod clock;
 mod connections;
+#[cfg(test)]
+mod corpus;
 mod ethernet;
 pub mod fence;
+mod filter;
 mod host_lock;
 mod kernel;
 mod link;

@@ -7,6 +7,8 @@ use nix::libc;
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 use tokio::io::{Interest, unix::AsyncFd};
 
+use super::filter::Instruction;
+
 /// The wire could not be spoken on, or listened to.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
@@ -62,11 +64,11 @@ impl Sender {
 pub(super) struct Receiver(AsyncFd<Socket>);
 
 impl Receiver {
-    pub fn open(index: u32, kind: u16, filter: &[SockFilter]) -> io::Result<Self> {
+    pub fn open(index: u32, kind: u16, filter: &[Instruction]) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), Some(Protocol::from(0)))?;
         // First the filter, then the binding: nothing unfiltered is ever queued.
         if !filter.is_empty() {
-            socket.attach_filter(filter)?;
+            attach(&socket, filter)?;
         }
         socket.bind(&link_address(index, kind)?)?;
         // SAFETY: the AsyncFd owns the socket, which keeps one descriptor from now until both are dropped together.
@@ -80,6 +82,17 @@ impl Receiver {
         self.0.get_ref().read(buffer).ok()
     }
 
+    /// Lets only what this program lets through be queued from now on.
+    pub fn attach(&self, filter: &[Instruction]) -> io::Result<()> {
+        attach(self.0.get_ref(), filter)
+    }
+
+    /// Whether a frame waits.
+    #[cfg(test)]
+    pub fn holds_something(&self) -> bool {
+        self.0.get_ref().peek(&mut [std::mem::MaybeUninit::uninit()]).is_ok()
+    }
+
     /// The next frame, cut to the buffer. Nothing is lost when the future is dropped.
     pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
@@ -91,6 +104,11 @@ impl Receiver {
             }
         }
     }
+}
+
+fn attach(socket: &Socket, filter: &[Instruction]) -> io::Result<()> {
+    let filter: Vec<SockFilter> = filter.iter().copied().map(SockFilter::from).collect();
+    socket.attach_filter(&filter)
 }
 
 fn link_address(index: u32, kind: u16) -> io::Result<SockAddr> {

@@ -24,6 +24,7 @@ pub async fn probe(link: &Link, address: IpAddr, within: Duration) -> Result<Opt
     };
     let sender = Sender::open().map_err(WireError::Open)?;
     let mut listener = Listener::open(link, [])?;
+    listener.heed(&[address].into())?;
     let start = Instant::now();
     for round in 1..=PROBES {
         let sent = sender.send(link.index, &frame);

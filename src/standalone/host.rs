@@ -79,6 +79,11 @@ impl Host {
         &self.links
     }
 
+    /// The addresses that are up.
+    pub fn up(&self) -> BTreeSet<IpAddr> {
+        self.up.keys().copied().collect()
+    }
+
     /// When the next announcement is due.
     pub fn next(&self) -> Option<Instant> {
         self.schedule.next()

@@ -42,7 +42,7 @@ pub async fn run<W: Write>(path: PathBuf, mut printer: Printer<W>) -> Result<(),
     review.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let rows = host.settle(&wanted(files.objects())).await?;
-        ears.follow(host.links());
+        ears.follow(host.links(), host.up());
         printer.print(rows, &files.problems).map_err(Error::Print)?;
         loop {
             let due = host.next();

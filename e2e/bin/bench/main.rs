@@ -5,6 +5,7 @@ mod figures;
 #[path = "../../lab/mod.rs"]
 #[allow(dead_code, unused_imports)] // Each program uses its part of the lab.
 mod lab;
+mod many;
 mod moves;
 mod steady;
 
@@ -37,6 +38,8 @@ fn measure() -> Result<Figures> {
         None => release_binary()?,
     };
     figures.note("binary_mib", mebibytes(fs::metadata(&binary).doing(|| "look at the binary".into())?.len()));
+    eprintln!("a thousand addresses on one node ...");
+    many::measure(&mut figures)?;
     eprintln!("starting three nodes ...");
     let start = Instant::now();
     let lab = Cluster::start(&Plan::default())?;

@@ -152,6 +152,37 @@ fn the_listener_hears_what_another_kernel_claims() {
 }
 
 #[test]
+fn a_busy_network_wakes_nobody() {
+    in_namespace(async || {
+        cable("near", "near-x");
+        let (near, far) = (link("near").await, link("near-x").await);
+        let mut listener = Listener::open(&near, []).unwrap();
+        listener.heed(&[VIP, VIP6].map(|vip| vip.parse().unwrap()).into()).unwrap();
+        let announcer = Announcer::open().unwrap();
+        let others = (0..1000_u32).map(|n| IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0001 + n)));
+        for other in others.chain(["2001:db8::999".parse().unwrap()]) {
+            announcer.announce(&far, other).unwrap();
+        }
+        // Nothing of that has come: the first that is heard is what was said last.
+        assert!(!listener.has_heard());
+        for vip in [VIP, VIP6] {
+            announcer.announce(&far, vip.parse().unwrap()).unwrap();
+            assert_eq!(listener.claim().await.unwrap().address, vip.parse::<IpAddr>().unwrap());
+            while listener.has_heard() {
+                listener.claim().await.unwrap();
+            }
+        }
+        // A thousand addresses are still a filter.
+        let many = (0..1000_u32).map(|n| IpAddr::from(std::net::Ipv4Addr::from(0x0b00_0001 + n))).collect();
+        listener.heed(&many).unwrap();
+        announcer.announce(&far, "10.0.0.1".parse().unwrap()).unwrap();
+        assert!(!listener.has_heard());
+        announcer.announce(&far, "11.0.0.1".parse().unwrap()).unwrap();
+        assert_eq!(listener.claim().await.unwrap().address, "11.0.0.1".parse::<IpAddr>().unwrap());
+    });
+}
+
+#[test]
 fn the_listener_passes_over_our_own() {
     in_namespace(async || {
         let host = neighbour("near", "far");

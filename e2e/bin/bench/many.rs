@@ -1,0 +1,72 @@
+//! A thousand addresses on one node: what they cost.
+
+use crate::figures::Figures;
+use crate::lab::{Result, error::Doing};
+use futures::StreamExt;
+use nix::{
+    sched::{CloneFlags, unshare},
+    time::{ClockId, clock_gettime},
+};
+use std::{
+    io,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+use virtualip::network::{Kernel, KernelError, Monitor, Setup, Spot};
+
+const ADDRESSES: u32 = 1000;
+/// Renewals that are measured; an agent makes one a second.
+const RENEWALS: u32 = 20;
+
+/// In a network namespace of its own, with a monitor that listens as an agent's does.
+pub fn measure(figures: &mut Figures) -> Result<()> {
+    let measured = thread::spawn(|| -> Result<(Duration, Duration)> {
+        unshare(CloneFlags::CLONE_NEWNET).doing(|| "make a network namespace".into())?;
+        Command::new("ip")
+            .args(["link", "add", "near", "type", "veth", "peer", "name", "far"])
+            .status()
+            .doing(|| "run ip".into())?;
+        Command::new("ip").args(["link", "set", "near", "up"]).status().doing(|| "run ip".into())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.doing(|| "start a runtime".into())?.block_on(renew())
+    });
+    let (added, busy) = measured.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    figures.note("thousand_addresses_added_ms", added.as_secs_f64() * 1000.0);
+    figures.note("thousand_addresses_renewed_core_percent", busy.as_secs_f64() * 100.0 / f64::from(RENEWALS));
+    Ok(())
+}
+
+async fn renew() -> Result<(Duration, Duration)> {
+    let mut changes = asked(Monitor::open())?;
+    tokio::spawn(async move { while changes.next().await.is_some() {} });
+    let kernel = asked(Kernel::open())?;
+    let link = asked(kernel.links().await)?.by_name("near").map_or(0, |link| link.index);
+    let spots: Vec<Spot> = (0..ADDRESSES)
+        .map(|n| Spot {
+            link,
+            net: std::net::IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0001 + n)).into(),
+            setup: Setup::permanent(),
+        })
+        .collect();
+    let start = Instant::now();
+    asked(kernel.add_all(&spots, 60).await)?;
+    let added = start.elapsed();
+    let before = used()?;
+    for _ in 0..RENEWALS {
+        asked(kernel.renew_all(&spots, 60).await)?;
+        // What the kernel says of it is read before the next.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok((added, used()?.saturating_sub(before)))
+}
+
+fn asked<T>(answer: std::result::Result<T, KernelError>) -> Result<T> {
+    answer.map_err(io::Error::other).doing(|| "ask the kernel".into())
+}
+
+/// Processor time of this process, within and without the kernel.
+fn used() -> Result<Duration> {
+    let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).doing(|| "ask for processor time".into())?;
+    Ok(time.into())
+}
