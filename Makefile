@@ -9,7 +9,7 @@ BINDIR ?= /usr/local/bin
 PROGRAM ?=
 STATIC = x86_64-unknown-linux-musl
 
-.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench lint licences clean-lab
+.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench chaos lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
@@ -20,6 +20,8 @@ help:
 	@echo 'make install-ocf    the program, and the resource agent ocf:virtualip:VirtualIP where Pacemaker finds it;'
 	@echo '                    DESTDIR, BINDIR, OCF_ROOT; PROGRAM=FILE for one that was built elsewhere'
 	@echo 'make bench          the figures, as a table and in target/bench.json'
+	@echo 'make chaos          every fault N times (20), as a table and in target/chaos.json; T=part of a cell, MODES=lease,both,witness,'
+	@echo '                    SEED=number, RESUME=1 goes on where the file ends'
 	@echo 'make lint           formatting, clippy'
 	@echo 'make licences       what our dependencies may be used for, and which are banned'
 	@echo 'make build image    the static release binary; the container image around it'
@@ -61,6 +63,14 @@ demo: deps
 
 bench: deps
 	@$(CARGO) run --quiet --example bench
+
+chaos: export N := $(N)
+chaos: export T := $(T)
+chaos: export MODES := $(MODES)
+chaos: export SEED := $(SEED)
+chaos: export RESUME := $(RESUME)
+chaos: deps
+	@$(CARGO) run --quiet --example chaos
 
 lint:
 	$(CARGO) fmt --check

@@ -163,6 +163,14 @@ impl<'a> Stage<'a> {
         Ok(Ending { owners, verdict })
     }
 
+    /// Ends the watch without any judgement.
+    ///
+    /// # Errors
+    /// When the observer failed.
+    pub fn stop(self) -> Result<Verdict> {
+        self.watch.stop()
+    }
+
     fn first(&self) -> Result<&Vip> {
         self.vips.first().ok_or_else(|| Error::other("a stage needs a VirtualIP"))
     }

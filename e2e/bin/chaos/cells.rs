@@ -1,0 +1,208 @@
+//! The cells of the matrix: what happens, for how long, and how it is undone.
+
+use super::{
+    lab::{Cluster, Node, Result, deploy::NAMESPACE, losses::Way, refusals::Refusal, slow_api::SlowApi},
+    random::Random,
+};
+use std::{thread, time::Duration};
+
+/// How long the API server is away: far beyond every Lease.
+const OUTAGE: Duration = Duration::from_secs(30);
+/// How long everything else lasts: beyond every Lease, and long enough for another node to take over.
+const WHILE: Duration = Duration::from_secs(8);
+/// How long refusals last.
+const REFUSED: Duration = Duration::from_secs(12);
+
+/// Where it happens.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The cluster.
+    pub lab: &'a Cluster,
+    /// The node that has the addresses.
+    pub owner: &'a Node,
+    /// Another one.
+    pub other: &'a Node,
+    /// What stands in front of the API server.
+    pub api: &'a SlowApi,
+}
+
+/// Something that happens to a scene.
+pub type Act = fn(Scene<'_>) -> Result<()>;
+
+/// A fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// Its name: what `T=` selects by.
+    pub name: &'static str,
+    /// How long it lasts.
+    pub lasts: Duration,
+    /// Begins it.
+    pub begin: Act,
+    /// Undoes it, for as far as it does not undo itself.
+    pub lift: Act,
+}
+
+const NOTHING: Act = |_| Ok(());
+
+const fn fault(name: &'static str, lasts: Duration, begin: Act, lift: Act) -> Fault {
+    Fault { name, lasts, begin, lift }
+}
+
+/// All faults that happen alone, in the order of the table.
+pub const FAULTS: [Fault; 29] = [
+    fault("graceful stop", WHILE, |scene| stop_pods(scene, Some(scene.owner)), NOTHING),
+    fault("agent killed", WHILE, |scene| scene.owner.kill_agent().map(drop), NOTHING),
+    fault(
+        "all agents killed",
+        WHILE,
+        |scene| scene.lab.on_every_node(|node| node.kill_agent().map(drop)),
+        NOTHING,
+    ),
+    fault("all agents restarted", WHILE, |scene| stop_pods(scene, None), NOTHING),
+    fault(
+        "programs killed",
+        WHILE,
+        |scene| scene.owner.kill_programs(),
+        |scene| scene.owner.start_programs(),
+    ),
+    fault("agent stopped 2 s", Duration::from_secs(2), STOP_AGENT, CONTINUE_AGENT),
+    fault("agent stopped 5 s", Duration::from_secs(5), STOP_AGENT, CONTINUE_AGENT),
+    fault("agent stopped 20 s", Duration::from_secs(20), STOP_AGENT, CONTINUE_AGENT),
+    fault("power off", WHILE, |scene| scene.owner.power_off(), |scene| scene.owner.power_on()),
+    fault("data link down", WHILE, |scene| scene.owner.data_down(), |scene| scene.owner.data_up()),
+    fault("data link silent", WHILE, |scene| scene.owner.cut_data(), |scene| scene.owner.heal_data()),
+    fault("interface flaps", WHILE, |scene| scene.owner.flap("eth1", 10), NOTHING),
+    fault("cut from API", WHILE, |scene| scene.owner.cut_api(), |scene| scene.owner.heal_api()),
+    fault("cut from peers", WHILE, |scene| scene.owner.cut_peers(), HEAR_ALL),
+    fault("cut from both", WHILE, |scene| scene.owner.cut_off(), |scene| scene.owner.heal()),
+    fault("sent frames lost", WHILE, |scene| scene.owner.lose(Way::Sent), HEAR_ALL),
+    fault("received frames lost", WHILE, |scene| scene.owner.lose(Way::Received), HEAR_ALL),
+    fault("API killed", OUTAGE, KILL_API, START_API),
+    fault(
+        "API hung",
+        OUTAGE,
+        |scene| scene.lab.control_plane().stop_api(),
+        |scene| scene.lab.control_plane().continue_api(),
+    ),
+    fault(
+        "etcd hung",
+        OUTAGE,
+        |scene| scene.lab.control_plane().stop_etcd(),
+        |scene| scene.lab.control_plane().continue_etcd(),
+    ),
+    fault("API 0.2 s late", WHILE, LATE_200_MS, IN_TIME),
+    fault("API 1 s late", WHILE, LATE_1_S, IN_TIME),
+    fault("API 5 s late", OUTAGE, LATE_5_S, IN_TIME),
+    fault("API answers 429", REFUSED, |scene| scene.lab.refuse(Refusal::TooManyRequests), ACCEPT),
+    fault("API answers 500", REFUSED, |scene| scene.lab.refuse(Refusal::InternalError), ACCEPT),
+    fault("API answers 503", REFUSED, |scene| scene.lab.refuse(Refusal::Unavailable), ACCEPT),
+    fault(
+        "API and another node off",
+        OUTAGE,
+        |scene| kill_api_and(scene, scene.other),
+        |scene| restore_api_and(scene, scene.other),
+    ),
+    fault(
+        "API and owner off",
+        OUTAGE,
+        |scene| kill_api_and(scene, scene.owner),
+        |scene| restore_api_and(scene, scene.owner),
+    ),
+    fault(
+        "API killed, peers cut",
+        OUTAGE,
+        |scene| KILL_API(scene).and_then(|()| scene.owner.cut_peers()),
+        |scene| HEAR_ALL(scene).and_then(|()| START_API(scene)),
+    ),
+];
+
+const STOP_AGENT: Act = |scene| scene.owner.stop_agent().map(drop);
+/// One that its liveness probe has ended meanwhile has a successor, which is not stopped.
+const CONTINUE_AGENT: Act = |scene| {
+    let _ = scene.owner.continue_agent();
+    Ok(())
+};
+const HEAR_ALL: Act = |scene| scene.owner.lose_nothing();
+const KILL_API: Act = |scene| {
+    scene.lab.control_plane().kill_api();
+    Ok(())
+};
+const START_API: Act = |scene| scene.lab.control_plane().start_api();
+const ACCEPT: Act = |scene| scene.lab.refuse_nothing();
+const LATE_200_MS: Act = |scene| {
+    scene.api.delay(Duration::from_millis(200));
+    Ok(())
+};
+const LATE_1_S: Act = |scene| {
+    scene.api.delay(Duration::from_secs(1));
+    Ok(())
+};
+const LATE_5_S: Act = |scene| {
+    scene.api.delay(Duration::from_secs(5));
+    Ok(())
+};
+const IN_TIME: Act = |scene| {
+    scene.api.delay(Duration::ZERO);
+    Ok(())
+};
+
+/// Lets the agent of a node, or all of them, end in good order; the DaemonSet starts others.
+fn stop_pods(scene: Scene<'_>, on: Option<&Node>) -> Result<()> {
+    let pods = match on {
+        Some(node) => scene.lab.agent_pod(node.name())?,
+        None => "--selector=app.kubernetes.io/name=virtualip".to_owned(),
+    };
+    let words: &[&str] = if on.is_some() { &["delete", &pods] } else { &["delete", "pods", &pods] };
+    scene.lab.kubectl(&[words, &["-n", NAMESPACE, "--wait=false"]].concat()).map(drop)
+}
+
+fn kill_api_and(scene: Scene<'_>, node: &Node) -> Result<()> {
+    KILL_API(scene)?;
+    node.power_off()
+}
+
+fn restore_api_and(scene: Scene<'_>, node: &Node) -> Result<()> {
+    START_API(scene)?;
+    node.power_on()
+}
+
+/// Two faults, the second beginning while the first lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    /// In the order in which they begin.
+    pub faults: [Fault; 2],
+    /// The second begins so much later.
+    pub after: Duration,
+}
+
+impl Pair {
+    /// Two different faults that do not take the ground from each other: what is powered off cannot be stopped.
+    pub fn draw(random: &mut Random) -> Self {
+        let fit: Vec<_> = FAULTS.iter().filter(|fault| is_gentle(fault)).collect();
+        let first = random.below(fit.len());
+        let second = (first + 1 + random.below(fit.len() - 1)) % fit.len();
+        let after = Duration::from_millis(u64::try_from(random.below(4000)).unwrap_or_default());
+        Self { faults: [*fit[first], *fit[second]], after }
+    }
+
+    /// Lets both happen and undoes both.
+    ///
+    /// # Errors
+    /// When one cannot be begun or undone.
+    pub fn happen(&self, scene: Scene<'_>) -> Result<()> {
+        let [first, second] = self.faults;
+        (first.begin)(scene)?;
+        thread::sleep(self.after);
+        (second.begin)(scene)?;
+        thread::sleep(WHILE);
+        (second.lift)(scene)?;
+        (first.lift)(scene)
+    }
+}
+
+/// Begins and ends without kubectl and without the node's power: it can meet any other one.
+fn is_gentle(fault: &Fault) -> bool {
+    const HARSH: [&str; 9] =
+        ["graceful", "restarted", "killed", "power", "off", "answers", "stopped", "down", "flaps"];
+    !HARSH.iter().any(|word| fault.name.contains(word))
+}

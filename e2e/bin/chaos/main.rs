@@ -1,0 +1,141 @@
+//! The matrix of faults, on a cluster of three nodes on this machine, with the client on the wire as judge. What it is told
+//! comes from the environment: see `make help`.
+
+mod cells;
+#[path = "../../lab/mod.rs"]
+#[allow(dead_code, unused_imports)] // Each program uses its part of the lab.
+mod lab;
+mod random;
+mod run;
+mod table;
+
+use cells::{FAULTS, Fault, Pair};
+use lab::{
+    Cluster, Plan, Result,
+    deploy::{AGENTS, NAMESPACE},
+    error::{Error, chain},
+    slow_api::SlowApi,
+};
+use random::Random;
+use run::Seen;
+use std::{env, process::ExitCode, str::FromStr, thread, time::Duration};
+use table::Row;
+
+/// The cell of two faults at once.
+const TWO: &str = "two faults at random";
+
+/// What to run.
+struct Wish {
+    runs: usize,
+    /// Parts of names; none means all.
+    only: Vec<String>,
+    sources: Vec<String>,
+    seed: u64,
+    resume: bool,
+}
+
+fn main() -> ExitCode {
+    lab::enter();
+    match matrix() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all was well.
+fn matrix() -> Result<bool> {
+    let wish = Wish::read()?;
+    eprintln!("seed {}; starting three nodes ...", wish.seed);
+    let lab = Cluster::start(&Plan::default())?;
+    let api = SlowApi::start(&lab)?;
+    lab.deploy()?;
+    println!("{}", Row::heading());
+    let mut good = true;
+    for source in &wish.sources {
+        let set = format!("VIRTUALIP_RIGHT_SOURCE={source}");
+        lab.kubectl(&["set", "env", AGENTS, "-n", NAMESPACE, &set])?;
+        lab.wait_agents_ready()?;
+        for name in FAULTS.iter().map(|fault| fault.name).chain([TWO]) {
+            if !wish.wants(name) || wish.resume && table::is_done(name, source, wish.runs)? {
+                continue;
+            }
+            let row = cell(&lab, &api, &wish, name, source)?;
+            println!("{}", row.line());
+            row.save()?;
+            good &= !row.is_bad();
+        }
+    }
+    eprintln!("written to {}", table::file().display());
+    Ok(good)
+}
+
+fn cell(lab: &Cluster, api: &SlowApi, wish: &Wish, name: &str, source: &str) -> Result<Row> {
+    let mut random = Random::new(wish.seed);
+    let (mut seen, mut broken) = (Vec::new(), 0);
+    for turn in 1..=wish.runs {
+        eprintln!("{name} ({source}): {turn} of {}", wish.runs);
+        let fault = FAULTS.iter().find(|fault| fault.name == name);
+        match fault.map_or_else(|| two(lab, api, &mut random), |fault| one(lab, api, fault)) {
+            Ok(run) => {
+                eprintln!("    {run:?}");
+                seen.push(run);
+            }
+            Err(error) => {
+                eprintln!("    NO RESULT: {}", chain(&error));
+                broken += 1;
+                api.delay(Duration::ZERO);
+                lab.repair()?;
+                lab.refuse_nothing()?;
+            }
+        }
+    }
+    Ok(Row { cell: name.to_owned(), source: source.to_owned(), seed: wish.seed, seen, broken })
+}
+
+fn one(lab: &Cluster, api: &SlowApi, fault: &Fault) -> Result<Seen> {
+    run::once(lab, api, &|scene| {
+        (fault.begin)(scene)?;
+        thread::sleep(fault.lasts);
+        (fault.lift)(scene)
+    })
+}
+
+fn two(lab: &Cluster, api: &SlowApi, random: &mut Random) -> Result<Seen> {
+    let pair = Pair::draw(random);
+    let [first, second] = pair.faults.map(|fault| fault.name);
+    eprintln!("    {first}, after {:?} {second}", pair.after);
+    run::once(lab, api, &|scene| pair.happen(scene))
+}
+
+impl Wish {
+    fn read() -> Result<Self> {
+        Ok(Self {
+            runs: number("N")?.unwrap_or(20),
+            only: list("T").unwrap_or_default(),
+            sources: list("MODES").unwrap_or_else(|| vec!["both".to_owned()]),
+            seed: number("SEED")?.unwrap_or_else(Random::seed),
+            resume: text("RESUME").is_some(),
+        })
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+    }
+}
+
+fn list(name: &str) -> Option<Vec<String>> {
+    text(name).map(|words| words.split(',').map(str::to_owned).collect())
+}
+
+fn text(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+fn number<T: FromStr>(name: &str) -> Result<Option<T>> {
+    let wrong = |text: &String| Error::other(format!("{name} is {text}, which is not a number"));
+    text(name).map(|text| text.parse().map_err(|_| wrong(&text))).transpose()
+}

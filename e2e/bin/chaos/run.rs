@@ -1,0 +1,80 @@
+//! One run: the addresses at rest, something happens, it is undone, and what the client saw.
+
+use super::{
+    cells::Scene,
+    lab::{
+        Cluster, Result,
+        judge::Verdict,
+        slow_api::SlowApi,
+        stage::{Stage, Vip},
+    },
+};
+use nix::time::{ClockId, clock_gettime};
+use std::{thread, time::Duration};
+
+/// After this without an owner, counted from the last fault's end, a run has failed.
+pub const OWNERLESS: Duration = Duration::from_secs(10);
+/// How long the client asks on when all has come to rest: a second answer might come late.
+const AFTERWARDS: Duration = Duration::from_millis(500);
+
+/// What one run showed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// How long two hosts answered.
+    pub two: Duration,
+    /// Whether two hosts ever answered, however short.
+    pub ever_two: bool,
+    /// The longest time without an answer.
+    pub silence: Duration,
+    /// From the last fault's end until an owner answered that stayed.
+    pub stable: Duration,
+    /// Whether nobody answered when that time was over.
+    pub ownerless: bool,
+}
+
+/// Sets the stage, lets `happen` begin and undo something, and waits until all is well again.
+///
+/// # Errors
+/// When the lab fails; what the agents do wrong is in what is given.
+pub fn once(lab: &Cluster, api: &SlowApi, happen: &dyn Fn(Scene<'_>) -> Result<()>) -> Result<Seen> {
+    let stage = Stage::set(lab, vec![Vip::dual("web", 200)])?;
+    let owner = lab.node(&stage.owner)?;
+    let other = lab.nodes().iter().find(|node| node.name() != owner.name()).unwrap_or(owner);
+    happen(Scene { lab, owner, other, api })?;
+    let lifted = now();
+    let rest = stage.settled();
+    thread::sleep(AFTERWARDS);
+    // Short of the time allowed nobody can say that there is no owner.
+    if rest.is_err() {
+        thread::sleep((lifted + OWNERLESS).saturating_sub(now()));
+    }
+    let verdict = stage.stop()?;
+    lab.repair()?;
+    Ok(seen(&verdict, lifted))
+}
+
+fn seen(verdict: &Verdict, lifted: Duration) -> Seen {
+    let report = &verdict.report;
+    let changes = report.addresses.values().flat_map(|address| {
+        let silences = address.silences.iter().map(|silence| silence.start_us + silence.length_us);
+        silences.chain(address.owners.iter().map(|owner| owner.first_us))
+    });
+    let last = Duration::from_micros(report.start_boottime_us + changes.max().unwrap_or_default());
+    let is_silent = report.addresses.values().any(|address| {
+        address.answered == 0
+            || address.silences.last().is_some_and(|last| last.start_us + last.length_us >= report.end_us)
+    });
+    let stable = last.saturating_sub(lifted);
+    Seen {
+        two: verdict.two_owner_time(),
+        ever_two: verdict.ever_two(),
+        silence: verdict.longest_silence(),
+        stable,
+        ownerless: is_silent || stable > OWNERLESS,
+    }
+}
+
+/// On the clock of the client's report.
+fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
+}

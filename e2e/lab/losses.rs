@@ -1,0 +1,88 @@
+//! Frames that get lost on a switch in one direction only, or of one kind only: nobody at either end is told.
+
+use super::{error::Result, node::Node, switch::Switch};
+
+/// The UDP port on which agents talk to each other.
+pub const PEER_PORT: u16 = 7473;
+
+/// Which frames of a cable are lost, as seen by the host at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Those that it sends.
+    Sent,
+    /// Those that it would receive.
+    Received,
+}
+
+impl Way {
+    /// The hook on the switch's side of the cable: what the host sends comes in there.
+    fn hook(self) -> &'static str {
+        match self {
+            Self::Sent => "ingress",
+            Self::Received => "egress",
+        }
+    }
+}
+
+impl Switch {
+    /// Loses the frames of a port that go one way and match `only`, in nft's words; all of them where that is empty.
+    ///
+    /// # Errors
+    /// When there is no such port.
+    pub fn lose(&self, port: &str, way: Way, only: &str) -> Result<()> {
+        let (table, hook) = (table(port), way.hook());
+        self.nft(&format!(
+            "table netdev {table} {{ chain {hook} {{ type filter hook {hook} device \"{port}\" priority 0; {only} drop; }}; }}"
+        ))
+    }
+
+    /// Undoes every [`Switch::lose`] of a port.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn lose_nothing(&self, port: &str) -> Result<()> {
+        let table = table(port);
+        // Made first: what is not there cannot be deleted.
+        self.nft(&format!("add table netdev {table}; delete table netdev {table}"))
+    }
+
+    fn nft(&self, rules: &str) -> Result<()> {
+        self.host.run(&["nft", rules]).map(drop)
+    }
+}
+
+impl Node {
+    /// Loses every message between this agent and the others; the API server stays reachable.
+    ///
+    /// # Errors
+    /// When the node is off.
+    pub fn cut_peers(&self) -> Result<()> {
+        let (port, only) = (self.management().port, format!("udp dport {PEER_PORT}"));
+        [Way::Sent, Way::Received]
+            .into_iter()
+            .try_for_each(|way| self.management_switch().lose(&port, way, &only))
+    }
+
+    /// Loses every frame that goes one way, on all networks; no carrier is lost.
+    ///
+    /// # Errors
+    /// When the node is off.
+    pub fn lose(&self, way: Way) -> Result<()> {
+        self.management_switch().lose(&self.management().port, way, "")?;
+        self.ports().iter().try_for_each(|port| self.wire().lose(port, way, ""))
+    }
+
+    /// Undoes [`Node::cut_peers`] and [`Node::lose`].
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn lose_nothing(&self) -> Result<()> {
+        self.management_switch().lose_nothing(&self.management().port)?;
+        self.ports().iter().try_for_each(|port| self.wire().lose_nothing(port))
+    }
+}
+
+/// nft takes no dot in a name.
+fn table(port: &str) -> String {
+    format!("lose_{}", port.replace('.', "_"))
+}
