@@ -15,3 +15,5 @@ pub mod ocf;
 pub mod ownership;
 pub mod placement;
 pub mod standalone;
+#[cfg(test)]
+mod wall_clock_test;

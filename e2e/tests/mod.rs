@@ -3,6 +3,7 @@
 mod acceptance;
 mod admission;
 mod agents;
+mod chaos;
 mod conflicts;
 mod faults;
 mod foreign;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Case> {
         foreign::all(),
         outages::all(),
         peers::all(),
+        chaos::all(),
         acceptance::all(),
         many::all(),
         uninstall::all(),

@@ -59,8 +59,8 @@ fn matrix() -> Result<bool> {
         let set = format!("VIRTUALIP_RIGHT_SOURCE={source}");
         lab.kubectl(&["set", "env", AGENTS, "-n", NAMESPACE, &set])?;
         lab.wait_agents_ready()?;
-        for name in FAULTS.iter().map(|fault| fault.name).chain([TWO]) {
-            if !wish.wants(name) || wish.resume && table::is_done(name, source, wish.runs)? {
+        for name in wish.cells() {
+            if wish.resume && table::is_done(name, source, wish.runs)? {
                 continue;
             }
             let row = cell(&lab, &api, &wish, name, source)?;
@@ -122,8 +122,16 @@ impl Wish {
         })
     }
 
-    fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+    /// The cells to run, in the order in which they were asked for.
+    fn cells(&self) -> Vec<&'static str> {
+        let all: Vec<_> = FAULTS.iter().map(|fault| fault.name).chain([TWO]).collect();
+        if self.only.is_empty() {
+            return all;
+        }
+        self.only
+            .iter()
+            .flat_map(|part| all.iter().copied().filter(move |name| name.contains(part)))
+            .collect()
     }
 }
 
