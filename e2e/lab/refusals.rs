@@ -1,10 +1,6 @@
-//! An API server that is there and answers with an error, by its own means: a real 429, 500 or 503.
+//! An API server that is there and answers with an error, by its own means: a real 500 or 503.
 
-use super::{
-    cluster::Cluster,
-    deploy::NAMESPACE,
-    error::{Error, Result},
-};
+use super::{cluster::Cluster, deploy::NAMESPACE, error::Result, run};
 
 /// The group of Leases, in the registry of groups.
 const LEASES: &str = "apiservice/v1.coordination.k8s.io";
@@ -12,8 +8,6 @@ const LEASES: &str = "apiservice/v1.coordination.k8s.io";
 /// With which code the agents are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// 429 with `Retry-After` for every request of the agents: a priority level without any seat. Open watches go on.
-    TooManyRequests,
     /// 500 for every write of the agents: a webhook that has to agree, and is not there.
     InternalError,
     /// 503 for everything about Leases, the kubelets' too: the group is said to be served by a service that is not there.
@@ -27,7 +21,6 @@ impl Cluster {
     /// When the API server does not take the means.
     pub fn refuse(&self, with: Refusal) -> Result<()> {
         match with {
-            Refusal::TooManyRequests => self.apply(&no_seat()).map(drop),
             Refusal::InternalError => self.apply(&no_webhook()).map(drop),
             Refusal::Unavailable => {
                 self.kubectl(&["patch", LEASES, "--type=merge", "--patch", NOBODY]).map(drop)
@@ -41,13 +34,8 @@ impl Cluster {
     /// When the API server does not take it.
     pub fn refuse_nothing(&self) -> Result<()> {
         self.kubectl(&["patch", LEASES, "--type=merge", "--patch", LOCAL])?;
-        for yaml in [no_seat(), no_webhook()] {
-            let output = self.kubectl_fed(&["delete", "--ignore-not-found", "-f", "-"], &yaml)?;
-            if !output.status.success() {
-                return Err(Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
-            }
-        }
-        Ok(())
+        let delete = ["delete", "--ignore-not-found", "-f", "-"];
+        run::happy("kubectl delete -f -", &self.kubectl_fed(&delete, &no_webhook())?).map(drop)
     }
 }
 
@@ -57,28 +45,6 @@ const NOBODY: &str = r#"{"metadata": {"labels": {"kube-aggregator.kubernetes.io/
 
 const LOCAL: &str = r#"{"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"}},
     "spec": {"insecureSkipTLSVerify": null, "service": null}}"#;
-
-fn no_seat() -> String {
-    format!(
-        "apiVersion: flowcontrol.apiserver.k8s.io/v1
-kind: PriorityLevelConfiguration
-metadata: {{name: chaos}}
-spec:
-  type: Limited
-  limited: {{nominalConcurrencyShares: 0, lendablePercent: 0, borrowingLimitPercent: 0, limitResponse: {{type: Reject}}}}
----
-apiVersion: flowcontrol.apiserver.k8s.io/v1
-kind: FlowSchema
-metadata: {{name: chaos}}
-spec:
-  priorityLevelConfiguration: {{name: chaos}}
-  matchingPrecedence: 2
-  rules:
-  - subjects: [{{kind: ServiceAccount, serviceAccount: {{name: virtualip, namespace: {NAMESPACE}}}}}]
-    resourceRules: [{{verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'], clusterScope: true}}]
-"
-    )
-}
 
 fn no_webhook() -> String {
     format!(

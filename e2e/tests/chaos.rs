@@ -7,18 +7,17 @@ use crate::{
 use std::{thread, time::Duration};
 
 super::tests![
-    an_agent_that_hears_no_other_one_keeps_its_address,
-    a_node_whose_frames_are_lost_never_answers_beside_another,
-    a_node_that_hears_nothing_never_answers_beside_another,
-    an_api_server_that_answers_429_makes_no_second_owner,
-    an_api_server_that_answers_500_makes_no_second_owner,
-    an_api_server_that_answers_503_makes_no_second_owner,
+    chaos_an_agent_that_hears_no_other_one_keeps_its_address,
+    chaos_a_node_whose_frames_are_lost_never_answers_beside_another,
+    chaos_a_node_that_hears_nothing_never_answers_beside_another,
+    chaos_an_api_server_that_answers_500_makes_no_second_owner,
+    chaos_an_api_server_that_answers_503_makes_no_second_owner,
 ];
 
 /// Beyond every Lease, and long enough for another node to take over.
 const WHILE: Duration = Duration::from_secs(8);
 
-fn an_agent_that_hears_no_other_one_keeps_its_address(lab: &Cluster) -> Outcome {
+fn chaos_an_agent_that_hears_no_other_one_keeps_its_address(lab: &Cluster) -> Outcome {
     let stage = Stage::dual(lab)?;
     let owner = stage.owner.clone();
     lab.node(&owner)?.cut_peers()?;
@@ -28,23 +27,19 @@ fn an_agent_that_hears_no_other_one_keeps_its_address(lab: &Cluster) -> Outcome 
     Ok(())
 }
 
-fn a_node_whose_frames_are_lost_never_answers_beside_another(lab: &Cluster) -> Outcome {
-    meanwhile(lab, |owner| owner.lose(Way::Sent), |owner| owner.lose_nothing())
+fn chaos_a_node_whose_frames_are_lost_never_answers_beside_another(lab: &Cluster) -> Outcome {
+    meanwhile(lab, |owner| owner.lose(Way::Sent), Node::lose_nothing)
 }
 
-fn a_node_that_hears_nothing_never_answers_beside_another(lab: &Cluster) -> Outcome {
-    meanwhile(lab, |owner| owner.lose(Way::Received), |owner| owner.lose_nothing())
+fn chaos_a_node_that_hears_nothing_never_answers_beside_another(lab: &Cluster) -> Outcome {
+    meanwhile(lab, |owner| owner.lose(Way::Received), Node::lose_nothing)
 }
 
-fn an_api_server_that_answers_429_makes_no_second_owner(lab: &Cluster) -> Outcome {
-    meanwhile(lab, |_| lab.refuse(Refusal::TooManyRequests), |_| lab.refuse_nothing())
-}
-
-fn an_api_server_that_answers_500_makes_no_second_owner(lab: &Cluster) -> Outcome {
+fn chaos_an_api_server_that_answers_500_makes_no_second_owner(lab: &Cluster) -> Outcome {
     meanwhile(lab, |_| lab.refuse(Refusal::InternalError), |_| lab.refuse_nothing())
 }
 
-fn an_api_server_that_answers_503_makes_no_second_owner(lab: &Cluster) -> Outcome {
+fn chaos_an_api_server_that_answers_503_makes_no_second_owner(lab: &Cluster) -> Outcome {
     meanwhile(lab, |_| lab.refuse(Refusal::Unavailable), |_| lab.refuse_nothing())
 }
 

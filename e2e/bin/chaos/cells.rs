@@ -49,7 +49,7 @@ const fn fault(name: &'static str, lasts: Duration, begin: Act, lift: Act) -> Fa
 }
 
 /// All faults that happen alone, in the order of the table.
-pub const FAULTS: [Fault; 29] = [
+pub const FAULTS: [Fault; 28] = [
     fault("graceful stop", WHILE, |scene| stop_pods(scene, Some(scene.owner)), NOTHING),
     fault("agent killed", WHILE, |scene| scene.owner.kill_agent().map(drop), NOTHING),
     fault(
@@ -93,7 +93,6 @@ pub const FAULTS: [Fault; 29] = [
     fault("API 0.2 s late", WHILE, LATE_200_MS, IN_TIME),
     fault("API 1 s late", WHILE, LATE_1_S, IN_TIME),
     fault("API 5 s late", OUTAGE, LATE_5_S, IN_TIME),
-    fault("API answers 429", REFUSED, |scene| scene.lab.refuse(Refusal::TooManyRequests), ACCEPT),
     fault("API answers 500", REFUSED, |scene| scene.lab.refuse(Refusal::InternalError), ACCEPT),
     fault("API answers 503", REFUSED, |scene| scene.lab.refuse(Refusal::Unavailable), ACCEPT),
     fault(
