@@ -201,7 +201,18 @@ impl Pair {
 
 /// Begins and ends without kubectl and without the node's power: it can meet any other one.
 fn is_gentle(fault: &Fault) -> bool {
-    const HARSH: [&str; 9] =
-        ["graceful", "restarted", "killed", "power", "off", "answers", "stopped", "down", "flaps"];
+    const HARSH: [&str; 11] = [
+        "graceful",
+        "restarted",
+        "killed",
+        "power",
+        "off",
+        "answers",
+        "stopped",
+        "down",
+        "flaps",
+        "0.2 s",
+        "1 s late",
+    ];
     !HARSH.iter().any(|word| fault.name.contains(word))
 }
