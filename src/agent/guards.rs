@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
+use tokio::runtime::Handle;
 use tracing::warn;
 
 use super::input::{Input, Inputs};
@@ -25,14 +26,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Guards {
     client: kube::Client,
     inputs: Inputs,
+    /// Where patches run: not on the thread of the loop.
+    aside: Handle,
     underway: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Guards {
-    /// Guards that patch through `client`, and have `inputs` look again after a failure.
+    /// Guards that patch through `client`, on the runtime that this is called in, and have `inputs` look again after a failure.
     #[must_use]
     pub fn new(client: kube::Client, inputs: Inputs) -> Self {
-        Self { client, inputs, underway: Arc::default() }
+        Self { client, inputs, aside: Handle::current(), underway: Arc::default() }
     }
 
     /// Puts the finalizer on, or takes it off.
@@ -53,7 +56,7 @@ impl Guards {
         }
         let guards = self.clone();
         let name = object.name_any();
-        tokio::spawn(async move {
+        self.aside.spawn(async move {
             let patch =
                 Patch::Merge(json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}}));
             let params = PatchParams::default();

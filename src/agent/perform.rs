@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
@@ -29,10 +30,12 @@ pub struct Performer {
     soon: Duration,
     inputs: Inputs,
     metrics: Metrics,
+    /// Where requests run: not on the thread of the loop.
+    aside: Handle,
 }
 
 impl Performer {
-    /// A performer; the two clients must have connections of their own.
+    /// A performer whose requests run on the runtime that this is called in; the two clients must have connections of their own.
     #[must_use]
     pub fn new(
         life: LeaseClient,
@@ -41,7 +44,8 @@ impl Performer {
         inputs: Inputs,
         metrics: Metrics,
     ) -> Self {
-        Self { life, titles, turns: Arc::new(Semaphore::new(TITLES_AT_ONCE)), soon, inputs, metrics }
+        let turns = Arc::new(Semaphore::new(TITLES_AT_ONCE));
+        Self { life, titles, turns, soon, inputs, metrics, aside: Handle::current() }
     }
 
     /// Starts what `action` asks of the API server; gives back what it asks of somebody else.
@@ -53,7 +57,7 @@ impl Performer {
             Action::ReadTitle(key) => self.read_title(key),
             Action::Check { key, version, addresses } => {
                 let (titles, inputs) = (self.titles.clone(), self.inputs.clone());
-                tokio::spawn(async move {
+                self.aside.spawn(async move {
                     let taken = note(titles.taken(&key, &addresses).await);
                     inputs.own(Event::Checked { key, version, taken });
                 });
@@ -66,7 +70,7 @@ impl Performer {
     fn write_node(&self, write: NodeWrite) {
         let (client, inputs, metrics) = (self.life.clone(), self.inputs.clone(), self.metrics.clone());
         let soon = self.soon;
-        tokio::spawn(async move {
+        self.aside.spawn(async move {
             let (node, nonce) = (write.node.clone(), write.nonce);
             let tell = |answer| inputs.own(Event::NodeAnswer { node: node.clone(), nonce, answer });
             let mut call = pin!(timed(client.write_node(&write), ApiWrite::NodeLease, &metrics));
@@ -79,7 +83,7 @@ impl Performer {
     fn write_title(&self, write: TitleWrite) {
         let (client, inputs, turns) = (self.titles.clone(), self.inputs.clone(), self.turns.clone());
         let (soon, metrics) = (self.soon, self.metrics.clone());
-        tokio::spawn(async move {
+        self.aside.spawn(async move {
             let Ok(turn) = turns.acquire().await else { return };
             let (key, nonce) = (write.key.clone(), write.nonce);
             let tell = |answer| inputs.own(Event::TitleAnswer { key: key.clone(), nonce, answer });
@@ -93,7 +97,7 @@ impl Performer {
 
     fn read_node(&self, node: NodeName) {
         let (client, inputs) = (self.life.clone(), self.inputs.clone());
-        tokio::spawn(async move {
+        self.aside.spawn(async move {
             if let Some((version, lease)) = note(client.read_node(&node).await) {
                 inputs.own(Event::Node { node, version, lease });
             }
@@ -102,7 +106,7 @@ impl Performer {
 
     fn read_title(&self, key: VipKey) {
         let (client, inputs, turns) = (self.titles.clone(), self.inputs.clone(), self.turns.clone());
-        tokio::spawn(async move {
+        self.aside.spawn(async move {
             let Ok(_turn) = turns.acquire().await else { return };
             if let Some((version, title)) = note(client.read_title(&key).await) {
                 inputs.own(Event::Title { key, version, title });

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -91,9 +92,9 @@ impl Probes {
     }
 }
 
-/// Probes all addresses of `key` at once, each on its interface, and tells the loop.
-pub fn start(key: VipKey, places: Vec<(Link, IpAddr)>, inputs: Inputs) {
-    tokio::spawn(async move {
+/// Probes all addresses of `key` at once, each on its interface, on the runtime `aside`, and tells the loop.
+pub fn start(aside: &Handle, key: VipKey, places: Vec<(Link, IpAddr)>, inputs: Inputs) {
+    aside.spawn(async move {
         let probes = places.iter().map(|(link, address)| async move {
             match probe(link, *address, WITHIN).await {
                 Ok(mac) => Some((*address, mac?)),

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -59,6 +60,8 @@ pub struct Outside {
     pub restart: Arc<Notify>,
     /// Status, Events, metrics and logs.
     pub report: Report,
+    /// Where work runs that the loop does not wait for.
+    pub aside: Handle,
     /// The loop's own door.
     pub inputs: Inputs,
 }
@@ -438,7 +441,7 @@ impl Agent {
             let targets = Target::these(&object.spec, &self.planner.labels(), &entitled);
             let found = |target: &Target| Some((target.link(&self.links).ok()?.clone(), target.ip()));
             let places = targets.iter().filter_map(found).collect();
-            super::probes::start(key, places, self.outside.inputs.clone());
+            super::probes::start(&self.outside.aside, key, places, self.outside.inputs.clone());
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Api, PostParams};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{info, warn};
 
@@ -18,6 +19,7 @@ use super::keys;
 use super::lease_client::LeaseClient;
 use super::lease_watch::LeaseWatch;
 use super::options::{Options, OptionsError};
+use super::own_thread::OwnThread;
 use super::peers::Peers;
 use super::perform::Performer;
 use super::planner::Planner;
@@ -66,6 +68,9 @@ pub enum Error {
     /// Signals cannot be caught.
     #[error("cannot catch signals")]
     Signals(#[source] std::io::Error),
+    /// The system refuses a thread, or an event queue.
+    #[error("cannot start the thread that keeps the rights")]
+    Thread(#[source] std::io::Error),
     /// The kernel gives no random bytes.
     #[error("cannot draw a random number")]
     Random(#[source] std::io::Error),
@@ -89,7 +94,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
     senses::catch_signals(inputs.clone(), rights.clone()).map_err(Error::Signals)?;
     let restart = Arc::new(Notify::new());
     let objects = Objects::watch(&clients.objects, &inputs, &restart);
-    let peers = Peers::open(&options.node, options.peer_port);
+    let own = OwnThread::new().map_err(Error::Thread)?;
+    let peers = own.within(|| Peers::open(&options.node, options.peer_port));
     let sinks = sinks(&options, &clients, &peers).await?;
     let lease_client =
         |client: &kube::Client| LeaseClient::new(client.clone(), &options.namespace, timing.duration);
@@ -132,6 +138,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         hand: orders,
         kernel,
         deadline,
+        aside: Handle::current(),
         guards: Guards::new(clients.objects.clone(), inputs.clone()),
         restart,
         peers,
@@ -140,7 +147,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
     };
     let machine = Machine::new(me.clone(), timing, incarnation()?);
     let planner = Planner::new(options.node, objects);
-    Agent::new(machine, me, planner, outside, links).run(door).await;
+    let agent = Agent::new(machine, me, planner, outside, links);
+    own.run(move || agent.run(door)).await.map_err(Error::Thread)?;
     info!("stopped");
     Ok(())
 }

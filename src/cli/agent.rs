@@ -151,7 +151,7 @@ impl Args {
 /// [`AgentError`]: what made it impossible to go on.
 pub fn run(args: &Args, options: Options) -> Result<(), AgentError> {
     log::start(args.log_format, &args.log)?;
-    // Two threads: the loop that keeps the rights never waits for the one that serves metrics or writes status.
+    // The loop that keeps the rights has a thread of its own; these are for everything that it does not wait for.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
