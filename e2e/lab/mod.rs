@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod deploy;
 pub mod error;
 mod faults;
+mod fence;
 pub mod forgery;
 pub mod host;
 mod http;

@@ -6,6 +6,7 @@ mod agents;
 mod chaos;
 mod conflicts;
 mod faults;
+mod fence;
 mod foreign;
 mod lifecycle;
 mod links;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Case> {
         placement::all(),
         faults::all(),
         agents::all(),
+        fence::all(),
         nodes::all(),
         links::all(),
         foreign::all(),

@@ -1,6 +1,7 @@
 //! The figures that the README promises, measured on a cluster of three nodes on this machine.
 
 mod audit;
+mod fence;
 mod figures;
 #[path = "../../lab/mod.rs"]
 #[allow(dead_code, unused_imports)] // Each program uses its part of the lab.
@@ -47,6 +48,7 @@ fn measure() -> Result<Figures> {
     eprintln!("building the image, loading it and applying manifests/ ...");
     figures.note("image_mib", mebibytes(lab.deploy()?.size()?));
     moves::measure(&lab, &mut figures)?;
+    fence::measure(&lab, &mut figures)?;
     steady::measure(&lab, &mut figures)?;
     let file = target().join("bench.json");
     fs::write(&file, figures.json()).doing(|| format!("write {}", file.display()))?;
