@@ -1,6 +1,6 @@
 //! The exact fence as the agent uses it: chosen at start, in front of every address that the hand has up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,15 @@ use crate::ownership::{Fence, whole_lifetime};
 /// How often it is looked whether the program still is where it was put.
 const REVIEW: Duration = Duration::from_secs(1);
 
+/// For how long the fence stands before an address that is about to come, but does not.
+const AHEAD: Duration = Duration::from_secs(2);
+
 /// The fence of this node, if it can have an exact one.
 pub struct Fencing {
     fence: Option<fence::Fence>,
     reviewed: Instant,
+    /// Guarded before they come, and until when.
+    ahead: BTreeMap<(u32, IpAddr), Instant>,
 }
 
 impl Fencing {
@@ -37,13 +42,13 @@ impl Fencing {
                 warn!(reason = shown.message, "no exact fence, only the kernel's address lifetimes");
             }
         }
-        (Self { fence: opened.ok(), reviewed: Instant::now() }, shown)
+        (Self { fence: opened.ok(), reviewed: Instant::now(), ahead: BTreeMap::new() }, shown)
     }
 
     /// None but the kernel's lifetimes.
     #[cfg(test)]
     pub fn none() -> Self {
-        Self { fence: None, reviewed: Instant::now() }
+        Self { fence: None, reviewed: Instant::now(), ahead: BTreeMap::new() }
     }
 
     /// Which fence it is, for what depends on it.
@@ -70,6 +75,15 @@ impl Fencing {
         true
     }
 
+    /// Puts the fence before addresses that are about to come. The first one of an interface takes milliseconds, in which
+    /// the former owner still answers, instead of some in which nobody does.
+    pub fn guard_ahead(&mut self, spots: &[Spot]) {
+        if self.guard(spots) {
+            let until = Instant::now() + AHEAD;
+            self.ahead.extend(spots.iter().map(|spot| ((spot.link, spot.net.addr()), until)));
+        }
+    }
+
     /// Looks now and then whether the program still is where it was put, and puts it there again.
     pub fn review(&mut self) {
         let Some(fence) = self.fence.as_mut().filter(|_| self.reviewed.elapsed() > REVIEW) else { return };
@@ -94,10 +108,13 @@ impl Fencing {
         self.fence.as_ref().map_or(0, fence::Fence::count)
     }
 
-    /// Takes the fence away where nothing is `up` any more.
+    /// Takes the fence away where nothing is `up` any more, nor about to be.
     pub async fn retain(&mut self, up: &BTreeSet<(u32, IpAddr)>) {
         let Some(fence) = &mut self.fence else { return };
-        if let Err(error) = fence.retain(|link, address| up.contains(&(link, address))).await {
+        let now = Instant::now();
+        self.ahead.retain(|place, until| *until > now && !up.contains(place));
+        let stays = |place: &(u32, IpAddr)| up.contains(place) || self.ahead.contains_key(place);
+        if let Err(error) = fence.retain(|link, address| stays(&(link, address))).await {
             warn!(reason = described(&error), "something of the fence is left behind");
         }
     }

@@ -24,7 +24,7 @@ use super::report::{Here, Report};
 use super::target::Target;
 use crate::api::{ConflictDetection, NodeInterface, VipKey};
 use crate::network::{Kernel, Links, Mac, Setup, Spot};
-use crate::ownership::{Action, Event, Machine, NodeName};
+use crate::ownership::{Action, Event, Machine, NodeName, TitleWrite, Why};
 
 /// After SIGTERM: how long handovers may take before everything left is silenced.
 const HANDOVER: Duration = Duration::from_millis(1200);
@@ -203,6 +203,9 @@ impl Agent {
 
     fn act(&mut self, action: Action) {
         self.outside.report.acts(&action, self.leaving.is_some());
+        if let Action::WriteTitle(TitleWrite { key, content, why: Why::Accept | Why::Claim, .. }) = &action {
+            self.order(Order::Expect(self.targets(key, &content.granted)));
+        }
         match self.outside.performer.start(action) {
             Some(Action::Set { key, addresses }) => {
                 let targets = self.targets(&key, &addresses);

@@ -152,6 +152,10 @@ impl Hand {
                 }
                 self.set(batch).await;
             }
+            Order::Expect(targets) => {
+                let spots = targets.iter().filter_map(|target| target.spot(&self.links).ok());
+                self.fencing.guard_ahead(&spots.collect::<Vec<_>>());
+            }
             Order::Handle { key, targets } => {
                 self.targets.insert(key.clone(), by_address(targets));
                 self.resettle(&key).await;

@@ -19,6 +19,8 @@ pub enum Order {
         /// The addresses.
         targets: Vec<Target>,
     },
+    /// These may come in a moment: make ready what takes time.
+    Expect(Vec<Target>),
     /// Those of these that are up are to be handled so from now on.
     Handle {
         /// For which `VirtualIP`.
