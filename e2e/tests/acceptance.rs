@@ -280,7 +280,7 @@ fn weak_spot_9_a_node_that_failed_once_is_tried_again(lab: &Cluster) -> Outcome 
     let spec6 = json!({"addresses": ["2001:db8::210"], "interface": "eth1", "placement": {"nodeSelector": {LABEL: "true"}}});
     let (vip, vip6) = (Vip::apply(lab, "web", &spec)?, Vip::apply(lab, "web6", &spec6)?);
     vip.wait_ready()?;
-    let refused = vip6.wait_reason("NoEligibleNode");
+    let refused = vip6.wait_reason("Error");
     node.exec(&["sysctl", "-qw", "net.ipv6.conf.eth1.disable_ipv6=0"])?;
     node.exec(&["ip", "address", "replace", "2001:db8::12/64", "dev", "eth1", "nodad"])?;
     println!("{}", refused?);
