@@ -57,6 +57,9 @@ fn host_address() -> Outcome {
     standing.here.sysctl("net/ipv4/conf/eth0/promote_secondaries", "0")?;
     standing.until_ready("192.0.2.200", true)?;
     standing.here.ip("addr del 192.0.2.1/24 dev eth0")?;
+    // Once this is ready the program has seen the interface as it is now.
+    standing.write_spec("later", "addresses: [192.0.2.201], interface: eth0")?;
+    standing.until_ready("192.0.2.201", true)?;
     check(standing.has("192.0.2.200")?, "the address has gone")
 }
 

@@ -50,7 +50,8 @@ pub struct Args {
     ///
     /// Witnesses are a few other nodes that promise, again and again, not to let this one be declared dead. With `both` a node
     /// keeps its addresses while the API server is away, and with `witness` it does not even write to it. Until its
-    /// witnesses answer a node has `lease`, and says why in the status of its `VirtualIPNode`.
+    /// witnesses answer a node has `lease`, and says why in the status of its `VirtualIPNode`. This version does not ask
+    /// witnesses for promises yet: every right comes from its Lease.
     #[arg(long, env = "VIRTUALIP_RIGHT_SOURCE", value_name = "SOURCE")]
     right_source: Option<Source>,
 

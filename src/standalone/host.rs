@@ -15,7 +15,8 @@ use crate::{
     agent::{schedule::Schedule, target::Target},
     api::{ConflictDetection, VipKey},
     network::{
-        Announcer, Claim, Kernel, KernelError, Link, Links, Mac, Spot, WireError, close_connections, probe,
+        Announcer, Claim, Kernel, KernelError, Link, Links, Mac, Spot, Unfit, WireError, close_connections,
+        probe,
     },
 };
 
@@ -170,10 +171,17 @@ impl Host {
     }
 
     fn spot(&self, one: &Wanted) -> Result<Spot, String> {
-        match &one.refused {
-            Some(refused) => Err(refused.clone()),
-            None => one.target.spot(&self.links).map_err(|unfit| unfit.to_string()),
+        if let Some(refused) = &one.refused {
+            return Err(refused.clone());
         }
+        one.target.spot(&self.links).or_else(|unfit| self.stays(one, &unfit).ok_or_else(|| unfit.to_string()))
+    }
+
+    /// Where it is up, if all that is missing is the address of the host that showed its subnet: no other place is better.
+    fn stays(&self, one: &Wanted, unfit: &Unfit) -> Option<Spot> {
+        let up = self.up.get(&one.target.ip()).filter(|up| up.key == one.key && up.target == one.target)?;
+        let fits = self.links.by_index(up.spot.link).is_some_and(|link| link.fit().is_ok());
+        (fits && matches!(unfit, Unfit::NoSubnet { .. })).then(|| up.spot.clone())
     }
 
     /// Adds and announces what nobody else has; says what was not added and why.
