@@ -13,6 +13,10 @@ mod lease;
 mod life;
 mod machine;
 mod message;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod mutant;
 mod peers;
 mod seat;
 #[cfg(test)]

@@ -7,14 +7,14 @@ use super::super::event::{Answer, Event, NodeWrite, TitleWrite, Why};
 use super::super::lease::{Epoch, Expect, Key, NodeLease, NodeName, Title, Version};
 
 /// One change of an object, as watches deliver it.
-#[derive(Clone, Debug)]
-pub(super) enum Change {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::ownership) enum Change {
     Node(NodeName, Version, Option<NodeLease>),
     Title(Key, Version, Option<Title>),
 }
 
 impl Change {
-    pub(super) fn event(self) -> Event {
+    pub(in crate::ownership) fn event(self) -> Event {
         match self {
             Self::Node(node, version, lease) => Event::Node { node, version, lease },
             Self::Title(key, version, title) => Event::Title { key, version, title },
@@ -23,15 +23,15 @@ impl Change {
 }
 
 /// All Leases and their history.
-#[derive(Default)]
-pub(super) struct Api {
-    pub(super) revision: Version,
-    pub(super) nodes: BTreeMap<NodeName, NodeLease>,
-    pub(super) titles: BTreeMap<Key, Title>,
-    pub(super) log: Vec<Change>,
-    pub(super) writes: u64,
-    pub(super) reads: u64,
-    uids: u64,
+#[derive(Clone, Default)]
+pub(in crate::ownership) struct Api {
+    pub(in crate::ownership) revision: Version,
+    pub(in crate::ownership) nodes: BTreeMap<NodeName, NodeLease>,
+    pub(in crate::ownership) titles: BTreeMap<Key, Title>,
+    pub(in crate::ownership) log: Vec<Change>,
+    pub(in crate::ownership) writes: u64,
+    pub(in crate::ownership) reads: u64,
+    pub(in crate::ownership) uids: u64,
 }
 
 impl Api {
@@ -42,7 +42,7 @@ impl Api {
         }
     }
 
-    pub(super) fn write_node(&mut self, write: &NodeWrite) -> Answer<NodeLease> {
+    pub(in crate::ownership) fn write_node(&mut self, write: &NodeWrite) -> Answer<NodeLease> {
         self.writes += 1;
         let found = self.nodes.get(&write.node);
         if !Self::allows(write.expect, found.map(|lease| lease.version)) {
@@ -69,7 +69,7 @@ impl Api {
         Answer::Written(self.revision, Some(lease))
     }
 
-    pub(super) fn write_title(&mut self, write: &TitleWrite) -> Answer<Title> {
+    pub(in crate::ownership) fn write_title(&mut self, write: &TitleWrite) -> Answer<Title> {
         self.writes += 1;
         let found = self.titles.get(&write.key);
         if !Self::allows(write.expect, found.map(|title| title.version)) {
@@ -90,7 +90,7 @@ impl Api {
     }
 
     /// Somebody deletes a node Lease by hand.
-    pub(super) fn delete_node(&mut self, node: &NodeName) {
+    pub(in crate::ownership) fn delete_node(&mut self, node: &NodeName) {
         if self.nodes.remove(node).is_some() {
             self.revision += 1;
             self.log.push(Change::Node(node.clone(), self.revision, None));
@@ -98,7 +98,7 @@ impl Api {
     }
 
     /// Somebody deletes a vip Lease by hand: its finalizer keeps it.
-    pub(super) fn delete_title(&mut self, key: &Key) {
+    pub(in crate::ownership) fn delete_title(&mut self, key: &Key) {
         if let Some(title) = self.titles.get_mut(key) {
             self.revision += 1;
             title.version = self.revision;
@@ -107,21 +107,26 @@ impl Api {
         }
     }
 
-    pub(super) fn read_node(&mut self, node: &NodeName) -> Event {
+    pub(in crate::ownership) fn read_node(&mut self, node: &NodeName) -> Event {
         self.reads += 1;
         let lease = self.nodes.get(node).cloned();
         let version = lease.as_ref().map_or(self.revision, |lease| lease.version);
         Event::Node { node: node.clone(), version, lease }
     }
 
-    pub(super) fn read_title(&mut self, key: &Key) -> Event {
+    pub(in crate::ownership) fn read_title(&mut self, key: &Key) -> Event {
         self.reads += 1;
         let title = self.titles.get(key).cloned();
         let version = title.as_ref().map_or(self.revision, |title| title.version);
         Event::Title { key: key.clone(), version, title }
     }
 
-    pub(super) fn check(&mut self, key: &Key, version: Version, wanted: &BTreeSet<IpAddr>) -> Event {
+    pub(in crate::ownership) fn check(
+        &mut self,
+        key: &Key,
+        version: Version,
+        wanted: &BTreeSet<IpAddr>,
+    ) -> Event {
         self.reads += 1;
         let others = self.titles.iter().filter(|(other, _)| *other != key);
         let listed = others.flat_map(|(_, title)| title.content.granted.iter().chain(&title.content.wanted));

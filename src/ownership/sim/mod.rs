@@ -3,13 +3,13 @@
 //! protocol has to bear. The same seed gives the same run.
 
 mod agent;
-mod api;
+pub(super) mod api;
 mod faults;
 mod hand;
 mod kernel;
-mod network;
+pub(super) mod network;
 mod node;
-mod placement;
+pub(super) mod placement;
 mod rng;
 mod scenarios;
 mod seeds;
@@ -34,14 +34,14 @@ fn seconds(at: Instant) -> f64 {
     Duration::from_nanos(at).as_secs_f64()
 }
 
-fn node_name(index: usize) -> NodeName {
+pub(super) fn node_name(index: usize) -> NodeName {
     NodeName(format!("n{index}"))
 }
 
-fn key(index: usize) -> Key {
+pub(super) fn key(index: usize) -> Key {
     Key { namespace: "test".into(), name: format!("vip{index}") }
 }
 
-fn address(index: u8) -> IpAddr {
+pub(super) fn address(index: u8) -> IpAddr {
     IpAddr::from([192, 168, 200, index])
 }

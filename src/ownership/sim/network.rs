@@ -10,8 +10,8 @@ use super::world::{Happening, Proc, World};
 use super::{Instant, MILLI, SECOND, nanos};
 
 /// What a process asks of the API server.
-#[derive(Clone, Debug)]
-pub(super) enum Request {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::ownership) enum Request {
     WriteNode(NodeWrite),
     WriteTitle(TitleWrite),
     ReadNode(NodeName),
@@ -22,7 +22,7 @@ pub(super) enum Request {
 
 impl Request {
     /// What the agent says when no answer came in time.
-    fn given_up(&self) -> Option<Event> {
+    pub(in crate::ownership) fn given_up(&self) -> Option<Event> {
         Some(match self {
             Self::WriteNode(NodeWrite { node, nonce, .. }) => {
                 Event::NodeAnswer { node: node.clone(), nonce: *nonce, answer: Answer::Unknown }

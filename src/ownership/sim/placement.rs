@@ -9,25 +9,25 @@ use super::super::lease::{Key, NodeName};
 use super::super::machine::Machine;
 
 /// What a user wrote into a `VirtualIP`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Spec {
-    pub(super) addresses: BTreeSet<IpAddr>,
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::ownership) struct Spec {
+    pub(in crate::ownership) addresses: BTreeSet<IpAddr>,
     /// The older of two that list one address is entitled to it.
-    pub(super) created: u64,
-    pub(super) deleted: bool,
-    pub(super) prefer: Option<NodeName>,
+    pub(in crate::ownership) created: u64,
+    pub(in crate::ownership) deleted: bool,
+    pub(in crate::ownership) prefer: Option<NodeName>,
 }
 
 /// Everything that users wrote, as one node sees it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Specs {
-    pub(super) vips: BTreeMap<Key, Spec>,
-    pub(super) standby: BTreeSet<NodeName>,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(in crate::ownership) struct Specs {
+    pub(in crate::ownership) vips: BTreeMap<Key, Spec>,
+    pub(in crate::ownership) standby: BTreeSet<NodeName>,
 }
 
 impl Specs {
     /// The addresses that no older `VirtualIP` lists.
-    pub(super) fn entitled(&self, key: &Key) -> BTreeSet<IpAddr> {
+    pub(in crate::ownership) fn entitled(&self, key: &Key) -> BTreeSet<IpAddr> {
         let Some(spec) = self.vips.get(key).filter(|spec| !spec.deleted) else { return BTreeSet::new() };
         let older = |other: &&Spec| !other.deleted && other.created < spec.created;
         let taken: BTreeSet<_> =
@@ -36,7 +36,13 @@ impl Specs {
     }
 
     /// What `me` should do about `key`, by what its machine knows.
-    pub(super) fn want(&self, key: &Key, me: &NodeName, machine: &Machine, leaving: bool) -> Want {
+    pub(in crate::ownership) fn want(
+        &self,
+        key: &Key,
+        me: &NodeName,
+        machine: &Machine,
+        leaving: bool,
+    ) -> Want {
         let live: BTreeSet<&NodeName> = machine.live().collect();
         let Some(spec) = self.vips.get(key).filter(|spec| !spec.deleted) else {
             return Want::Retire { steward: live.first().is_none_or(|first| *first == me) };

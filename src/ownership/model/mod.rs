@@ -1,0 +1,17 @@
+//! The model checker: every run of small worlds around the production [`Machine`](super::Machine), up to a number
+//! of faults.
+//!
+//! A world is two or three nodes, one `VirtualIP` with one address, and an API server with etcd's semantics. Time
+//! goes in ticks of half a second; the Lease lasts six. Without a fault everything that is under way is done
+//! before time goes on, in every order; each fault lets something be late, get lost, sleep, die or be cut off for
+//! as long as it likes.
+
+mod fingerprint;
+mod hand;
+mod moves;
+mod node;
+mod requests;
+mod search;
+mod tests;
+mod words;
+mod world;

@@ -1,0 +1,393 @@
+//! What can happen next.
+
+use std::rc::Rc;
+
+use super::super::event::Event;
+use super::super::sim::network::Request;
+use super::super::sim::{key, node_name};
+use super::node::{Hand, Node, Sent};
+use super::world::{Faults, World};
+
+/// One thing that happens. Numbers are a node, and the place of one of its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Move {
+    /// Time goes on by a tick.
+    Advance,
+    Start(usize),
+    Resume(usize),
+    Unstall(usize),
+    Heal(usize),
+    Call(usize),
+    /// A call that took long is made.
+    Land(usize),
+    /// A call of a former life is made.
+    Stray(usize),
+    Tick(usize),
+    Deliver(usize),
+    /// A node learns what users wrote.
+    Learn(usize),
+    Vanish(usize),
+    Expire(usize),
+    /// A request takes effect and is answered.
+    Serve(usize, usize),
+    /// The answer arrives.
+    Answer(usize, usize),
+    /// The agent stops waiting.
+    Tell(usize, usize),
+    /// A request, or its answer, is lost.
+    Lose(usize, usize),
+    Pause(usize),
+    PauseInCall(usize),
+    PauseAfterCall(usize),
+    Slow(usize),
+    Stall(usize),
+    Cut(usize),
+    Crash(usize),
+    PowerOff(usize),
+    Late(usize, usize),
+    /// A late request takes effect, and so does the answer take long.
+    Mute(usize, usize),
+    /// A request takes effect, and the answer takes long.
+    Hold(usize, usize),
+    Prefer(usize),
+    Delete,
+    Create,
+    Leave(usize),
+    Abandon(usize),
+    Meddle(usize),
+}
+
+impl Move {
+    /// Whether it happens by itself and heals.
+    pub(super) fn good(self) -> bool {
+        matches!(
+            self,
+            Self::Advance
+                | Self::Start(_)
+                | Self::Resume(_)
+                | Self::Unstall(_)
+                | Self::Heal(_)
+                | Self::Call(_)
+                | Self::Land(_)
+                | Self::Tick(_)
+                | Self::Deliver(_)
+                | Self::Learn(_)
+                | Self::Vanish(_)
+                | Self::Serve(..)
+                | Self::Answer(..)
+        )
+    }
+}
+
+impl World {
+    /// Everything that can happen next.
+    pub(super) fn moves(&self, out: &mut Vec<Move>) {
+        out.clear();
+        // A call to the kernel is made at once, unless a fault comes between.
+        for (index, node) in self.nodes.iter().enumerate() {
+            if let Some(process) = node.running() {
+                let waits = process.hand == Hand::Free && !process.calls.is_empty();
+                if waits || matches!(process.hand, Hand::Made(..)) {
+                    out.push(if waits { Move::Call(index) } else { Move::Land(index) });
+                    return self.faults_of(index, node, out);
+                }
+            }
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            self.moves_of(index, node, out);
+        }
+        if self.nodes.iter().all(|node| self.lets_time_pass(node)) {
+            out.push(Move::Advance);
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            self.faults_of(index, node, out);
+        }
+        self.users(out);
+    }
+
+    fn moves_of(&self, index: usize, node: &Node, out: &mut Vec<Move>) {
+        if let Some(up) = node.up
+            && up.earliest == 0
+        {
+            out.push(Move::Expire(index));
+        }
+        if node.stray.is_some() {
+            out.push(Move::Stray(index));
+        }
+        match &node.process {
+            None => out.push(Move::Start(index)),
+            Some(_) if node.paused => out.push(Move::Resume(index)),
+            Some(process) => {
+                let ways = [
+                    (matches!(process.hand, Hand::Checked(..)), Move::Land(index)),
+                    (!node.ticked, Move::Tick(index)),
+                    (node.vanished, Move::Vanish(index)),
+                    (!process.watch.is_empty() && !node.cut, Move::Deliver(index)),
+                    (!self.learned(node) && !node.cut, Move::Learn(index)),
+                ];
+                out.extend(ways.into_iter().filter(|(can, _)| *can).map(|(_, way)| way));
+            }
+        }
+        if node.stalled {
+            out.push(Move::Unstall(index));
+        }
+        if node.cut {
+            out.push(Move::Heal(index));
+        }
+        for (at, sent) in node.sent.iter().enumerate() {
+            requests(index, node, at, sent, out);
+        }
+    }
+
+    fn learned(&self, node: &Node) -> bool {
+        node.process
+            .as_ref()
+            .is_none_or(|process| Rc::ptr_eq(&process.specs, &self.specs) || process.specs == self.specs)
+    }
+
+    /// Whether nothing is left to be done at once.
+    fn lets_time_pass(&self, node: &Node) -> bool {
+        let Some(process) = &node.process else { return true };
+        let alive = |sent: &&Sent| sent.incarnation == process.incarnation;
+        let mut sent = node.sent.iter().filter(alive).filter(|sent| !sent.late);
+        if node.paused {
+            return sent.all(|sent| sent.answer.is_some());
+        }
+        let heard = process.watch.is_empty() && self.learned(node) || node.stalled || node.cut;
+        sent.next().is_none()
+            && node.ticked
+            && !node.vanished
+            && heard
+            && process.calls.is_empty()
+            && !matches!(process.hand, Hand::Made(..))
+    }
+
+    fn faults_of(&self, index: usize, node: &Node, out: &mut Vec<Move>) {
+        let left = &self.faults;
+        let Some(process) = node.process.as_ref().filter(|_| left.all > 0) else { return };
+        if left.pauses > 0 && !node.paused {
+            out.push(Move::Pause(index));
+            if process.hand == Hand::Free && !process.calls.is_empty() {
+                out.extend([Move::PauseInCall(index), Move::PauseAfterCall(index), Move::Slow(index)]);
+            }
+        }
+        if left.stalls > 0 && !node.stalled && !node.cut {
+            out.push(Move::Stall(index));
+        }
+        if left.cuts > 0 && !node.cut {
+            out.push(Move::Cut(index));
+        }
+        if left.crashes > 0 {
+            out.push(Move::Crash(index));
+        }
+        if left.power > 0 {
+            out.push(Move::PowerOff(index));
+        }
+        if left.late > 0 {
+            for (at, sent) in node.sent.iter().enumerate() {
+                if sent.incarnation == process.incarnation && !sent.late && sent.answer.is_none() {
+                    out.push(Move::Late(index, at));
+                    if sent.request != Request::List {
+                        out.push(Move::Hold(index, at));
+                    }
+                }
+            }
+        }
+    }
+
+    fn users(&self, out: &mut Vec<Move>) {
+        let left = &self.faults;
+        if left.all == 0 {
+            return;
+        }
+        let spec = &self.specs.vips[&key(0)];
+        for (index, node) in self.nodes.iter().enumerate() {
+            if left.preferred > 0 && spec.prefer != Some(node_name(index)) {
+                out.push(Move::Prefer(index));
+            }
+            if let Some(process) = node.running().filter(|process| process.listed && left.leaves > 0) {
+                out.push(if process.leaving { Move::Abandon(index) } else { Move::Leave(index) });
+            }
+            if left.meddled > 0 && self.api.nodes.contains_key(&node_name(index)) {
+                out.push(Move::Meddle(index));
+            }
+        }
+        if left.deleted > 0 && !spec.deleted {
+            out.push(Move::Delete);
+        } else if left.deleted > 0 && self.api.titles.is_empty() {
+            out.push(Move::Create);
+        }
+    }
+
+    /// Lets one thing happen.
+    pub(super) fn make(&mut self, way: Move) {
+        self.tell_move(way);
+        self.pay(way);
+        match way {
+            Move::Advance => self.advance(),
+            Move::Start(node) => self.start(node),
+            Move::Resume(node) => self.node(node).paused = false,
+            Move::Unstall(node) => self.node(node).stalled = false,
+            Move::Heal(node) => self.node(node).cut = false,
+            Move::Call(node) => self.call(node),
+            Move::Land(node) => {
+                self.land(node);
+                self.look(node);
+            }
+            Move::Stray(node) => {
+                if let Some(lifetime) = self.node(node).stray.take() {
+                    self.put(node, lifetime);
+                }
+            }
+            Move::Tick(node) => self.tick(node),
+            Move::Deliver(node) => self.deliver(node),
+            Move::Learn(node) => {
+                self.process(node).specs = self.specs.clone();
+                self.give(node, Event::Tick);
+            }
+            Move::Vanish(node) => self.hear_of_vanishing(node),
+            Move::Expire(node) => self.expire(node),
+            Move::Serve(node, at) => self.serve(node, at, false),
+            Move::Hold(node, at) | Move::Mute(node, at) => {
+                self.node(node).sent[at].late = true;
+                self.serve(node, at, true);
+            }
+            Move::Answer(node, at) => {
+                let sent = self.node(node).sent.remove(at);
+                if let Some(answer) = sent.answer {
+                    self.give(node, answer);
+                }
+            }
+            Move::Tell(node, at) => {
+                self.node(node).sent[at].told = true;
+                let given_up = self.nodes[node].sent[at].request.given_up();
+                self.bury_requests();
+                if let Some(event) = given_up {
+                    self.give(node, event);
+                }
+            }
+            Move::Lose(node, at) => {
+                self.node(node).sent.remove(at);
+            }
+            Move::Late(node, at) => self.node(node).sent[at].late = true,
+            Move::Pause(node) => self.node(node).paused = true,
+            Move::PauseInCall(node) => {
+                self.check(node);
+                self.node(node).paused = true;
+            }
+            Move::PauseAfterCall(node) => {
+                self.check(node);
+                self.land(node);
+                self.node(node).paused = true;
+            }
+            Move::Slow(node) => self.check(node),
+            Move::Stall(node) => self.node(node).stalled = true,
+            Move::Cut(node) => {
+                let node = self.node(node);
+                node.cut = true;
+                node.stalled = false;
+                node.sent.iter_mut().for_each(|sent| sent.late = true);
+            }
+            Move::Crash(node) => self.kill(node),
+            Move::PowerOff(node) => {
+                self.kill(node);
+                self.node(node).up = None;
+                self.node(node).stray = None;
+            }
+            Move::Leave(node) => {
+                self.process(node).leaving = true;
+                self.give(node, Event::Leave);
+            }
+            Move::Abandon(node) => self.give(node, Event::Abandon),
+            Move::Prefer(node) => self.edit(|spec| spec.prefer = Some(node_name(node))),
+            Move::Delete => self.edit(|spec| spec.deleted = true),
+            Move::Create => self.edit(|spec| spec.deleted = false),
+            Move::Meddle(node) => {
+                Rc::make_mut(&mut self.api).delete_node(&node_name(node));
+                self.publish();
+            }
+        }
+        self.judge();
+    }
+
+    fn edit(&mut self, change: impl FnMut(&mut super::super::sim::placement::Spec)) {
+        Rc::make_mut(&mut self.specs).vips.get_mut(&key(0)).into_iter().for_each(change);
+    }
+
+    fn pay(&mut self, way: Move) {
+        let Faults { all, late, pauses, stalls, cuts, crashes, power, preferred, leaves, deleted, meddled } =
+            &mut self.faults;
+        let kind = match way {
+            Move::Late(..) | Move::Hold(..) => late,
+            Move::Pause(_) | Move::PauseInCall(_) | Move::PauseAfterCall(_) | Move::Slow(_) => pauses,
+            Move::Stall(_) => stalls,
+            Move::Cut(_) => cuts,
+            Move::Crash(_) => crashes,
+            Move::PowerOff(_) => power,
+            Move::Prefer(_) => preferred,
+            Move::Leave(_) | Move::Abandon(_) => leaves,
+            Move::Delete | Move::Create => deleted,
+            Move::Meddle(_) => meddled,
+            _ => return,
+        };
+        *kind -= 1;
+        *all -= 1;
+    }
+
+    fn advance(&mut self) {
+        for index in 0..self.nodes.len() {
+            if self.nodes[index].up.is_some_and(|up| up.latest == 0) {
+                self.expire(index);
+            }
+        }
+        self.now += 1;
+        for index in 0..self.nodes.len() {
+            let node = self.node(index);
+            node.ticked = node.process.is_none();
+            if let Some(up) = &mut node.up {
+                up.earliest = up.earliest.saturating_sub(1);
+                up.latest -= 1;
+            }
+            if !node.paused && node.process.is_some() {
+                self.tick(index);
+            }
+        }
+    }
+
+    fn tick(&mut self, index: usize) {
+        self.node(index).ticked = true;
+        self.give(index, Event::Tick);
+    }
+}
+
+/// What can happen to one request.
+fn requests(index: usize, node: &Node, at: usize, sent: &Sent, out: &mut Vec<Move>) {
+    let alive = node.process.as_ref().is_some_and(|process| process.incarnation == sent.incarnation);
+    if sent.answer.is_none() && !(node.cut && alive && read(&sent.request)) {
+        out.push(Move::Serve(index, at));
+    }
+    if !alive {
+        return out.push(Move::Lose(index, at));
+    }
+    let hears = !node.paused && !node.cut;
+    if sent.answer.is_some() && hears {
+        out.push(Move::Answer(index, at));
+    }
+    if !sent.late {
+        return;
+    }
+    if sent.answer.is_none() && hears && !read(&sent.request) {
+        out.push(Move::Mute(index, at));
+    }
+    let write = sent.request.given_up().is_some();
+    if write && !sent.told && !node.paused {
+        out.push(Move::Tell(index, at));
+    }
+    if sent.told || (!write && sent.request != Request::List) {
+        out.push(Move::Lose(index, at));
+    }
+}
+
+fn read(request: &Request) -> bool {
+    matches!(request, Request::ReadNode(_) | Request::ReadTitle(_) | Request::List)
+}

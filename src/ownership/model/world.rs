@@ -1,0 +1,307 @@
+//! A state of the world: what everyone knows, what is under way, and which faults are left.
+
+use std::hash::Hash;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::super::event::{Action, Event};
+use super::super::machine::Machine;
+use super::super::mutant::{Mutant, dropped};
+use super::super::sim::api::Api;
+use super::super::sim::network::Request;
+use super::super::sim::placement::{Spec, Specs};
+use super::super::sim::{address, key, node_name};
+use super::super::source::Mode;
+use super::super::time::Time;
+use super::super::timing::Timing;
+use super::fingerprint::{Fingerprint, INCARNATION, TIME, VERSION};
+use super::node::{Hand, Node, Op, Process, Sent};
+
+/// A tick of the world, in nanoseconds.
+pub(super) const TICK: u64 = 500_000_000;
+/// No more requests of one node are under way; the oldest is lost.
+const MOST_SENT: usize = 4;
+
+/// How often each fault may happen in one run, and how many in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Faults {
+    pub(super) all: u8,
+    /// A request that takes effect late or never, or an answer that comes late or never.
+    pub(super) late: u8,
+    /// A process that sleeps, or a call to the kernel that takes long.
+    pub(super) pauses: u8,
+    /// A watch that delivers late.
+    pub(super) stalls: u8,
+    /// A node cut off from the API server.
+    pub(super) cuts: u8,
+    /// A process that is killed.
+    pub(super) crashes: u8,
+    /// A node that loses its power.
+    pub(super) power: u8,
+    /// A change of the user's mind where the address should be.
+    pub(super) preferred: u8,
+    /// An agent that is asked to stop.
+    pub(super) leaves: u8,
+    /// A `VirtualIP` that is deleted, or made again.
+    pub(super) deleted: u8,
+    /// A node Lease that somebody deletes by hand.
+    pub(super) meddled: u8,
+}
+
+/// What is the same in all states of one search.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    pub(super) timing: Timing,
+    /// What each clock advances in a tick, in nanoseconds.
+    pub(super) rates: Vec<u64>,
+}
+
+impl Setting {
+    /// Nodes whose clocks run at these rates, in percent.
+    pub(super) fn new(percent: &[u64]) -> Self {
+        let ticks = |count: u64| Duration::from_nanos(count * TICK);
+        // A little less than whole ticks, so that what is due after one tick is due on a slow clock too.
+        let nearly = |count: u64| ticks(count).saturating_sub(Duration::from_millis(50));
+        let timing = Timing {
+            duration: ticks(6),
+            renew: nearly(1),
+            idle_duration: ticks(6),
+            idle_after: Duration::from_secs(1 << 30),
+            grace: nearly(1),
+            offer: nearly(2),
+            retry: nearly(1),
+            source: Mode::Lease,
+            period: ticks(6),
+            ask: ticks(2),
+        };
+        Self { timing, rates: percent.iter().map(|percent| TICK / 100 * percent).collect() }
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) setting: Rc<Setting>,
+    /// Ticks since the beginning.
+    pub(super) now: u64,
+    pub(super) api: Rc<Api>,
+    pub(super) nodes: Vec<Rc<Node>>,
+    pub(super) specs: Rc<Specs>,
+    pub(super) faults: Faults,
+    incarnations: u64,
+    /// Readable, when asked for.
+    pub(super) story: Option<Vec<String>>,
+    pub(super) failure: Option<String>,
+}
+
+impl World {
+    /// Nodes that are off, and a `VirtualIP` that nobody has.
+    pub(super) fn new(setting: Setting, faults: Faults) -> Self {
+        let spec = Spec { addresses: [address(1)].into(), created: 1, deleted: false, prefer: None };
+        let specs = Specs { vips: [(key(0), spec)].into(), ..Specs::default() };
+        Self {
+            now: 0,
+            api: Rc::new(Api { revision: VERSION, ..Api::default() }),
+            nodes: setting.rates.iter().map(|_| Rc::new(Node::off())).collect(),
+            setting: Rc::new(setting),
+            specs: Rc::new(specs),
+            faults,
+            incarnations: INCARNATION,
+            story: None,
+            failure: None,
+        }
+    }
+
+    pub(super) fn node(&mut self, node: usize) -> &mut Node {
+        Rc::make_mut(&mut self.nodes[node])
+    }
+
+    pub(super) fn process(&mut self, node: usize) -> &mut Process {
+        self.node(node).process.as_mut().unwrap()
+    }
+
+    /// What the clock of a node shows.
+    pub(super) fn clock(&self, node: usize) -> Time {
+        Time(TIME + self.now * self.setting.rates[node])
+    }
+
+    pub(super) fn say(&mut self, text: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.push(format!("{:>4}  {}", self.now, text()));
+        }
+    }
+
+    pub(super) fn fail(&mut self, text: String) {
+        self.failure.get_or_insert(text);
+    }
+
+    pub(super) fn fingerprint(&self, print: &mut Fingerprint) -> u64 {
+        self.faults.hash(print);
+        self.api.nodes.hash(print);
+        self.api.titles.hash(print);
+        self.specs.hash(print);
+        for (index, node) in self.nodes.iter().enumerate() {
+            print.clock = self.clock(index).0;
+            node.digest(print);
+        }
+        print.take()
+    }
+
+    /// The nodes that answer.
+    pub(super) fn owners(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|node| self.nodes[*node].up.is_some()).collect()
+    }
+
+    /// Looks whether a promise is broken.
+    pub(super) fn judge(&mut self) {
+        let owners = self.owners();
+        if let [one, other, ..] = owners[..] {
+            self.fail(format!("two owners: {} and {}", node_name(one), node_name(other)));
+        }
+        if let ([one], true) = (&owners[..], self.api.titles.is_empty()) {
+            self.fail(format!("{} answers although the Lease of the address is gone", node_name(*one)));
+        }
+    }
+
+    /// Whether everything is as users want it.
+    pub(super) fn in_order(&self) -> bool {
+        let deleted = self.specs.vips[&key(0)].deleted;
+        if deleted {
+            self.api.titles.is_empty() && self.owners().is_empty()
+        } else {
+            self.owners().len() == 1
+        }
+    }
+
+    /// Lets everything happen that heals, one thing after the other, until nothing is left to be done at this tick.
+    pub(super) fn settle(&mut self) {
+        let mut moves = Vec::new();
+        loop {
+            self.moves(&mut moves);
+            let next = moves.iter().find(|way| way.good() && **way != super::moves::Move::Advance);
+            let Some(next) = next else { return };
+            self.make(*next);
+        }
+    }
+
+    /// A world in which one node has had the address for a while.
+    pub(super) fn owned(setting: Setting, faults: Faults) -> Self {
+        let mut world = Self::new(setting, Faults::default());
+        for _ in 0..8 {
+            world.settle();
+            world.make(super::moves::Move::Advance);
+        }
+        world.settle();
+        world.faults = faults;
+        world
+    }
+
+    /// Starts the agent of a node.
+    pub(super) fn start(&mut self, index: usize) {
+        self.incarnations += 1;
+        let (incarnation, specs) = (self.incarnations, self.specs.clone());
+        let machine = Machine::new(node_name(index), self.setting.timing.clone(), incarnation);
+        let node = self.node(index);
+        node.process = Some(Process {
+            incarnation,
+            machine,
+            listed: false,
+            watch: [].into(),
+            calls: [].into(),
+            hand: Hand::Free,
+            up: false,
+            specs,
+            want: None,
+            leaving: false,
+            done: false,
+        });
+        node.ticked = true;
+        node.vanished = false;
+        self.send(index, Request::List);
+    }
+
+    /// Ends the process of a node; what it sent may still arrive.
+    pub(super) fn kill(&mut self, index: usize) {
+        let node = self.node(index);
+        if let Some(Process { hand: Hand::Checked(Op::Set(true) | Op::Extend, lifetime), .. }) = &node.process
+            && dropped(Mutant::TwoAgents)
+        {
+            node.stray = Some(*lifetime);
+        }
+        node.process = None;
+        node.paused = false;
+        node.stalled = false;
+        node.ticked = true;
+        node.vanished = false;
+        for sent in &mut node.sent {
+            sent.late = true;
+        }
+        self.bury_requests();
+    }
+
+    /// One event, what the machine wants done, and what placement wants after it.
+    pub(super) fn give(&mut self, index: usize, event: Event) {
+        self.feed(index, event);
+        let Some(process) = &self.nodes[index].process else { return };
+        if !process.listed {
+            return;
+        }
+        let want = process.specs.want(&key(0), &node_name(index), &process.machine, process.leaving);
+        if process.want.as_ref() != Some(&want) {
+            self.process(index).want = Some(want.clone());
+            self.feed(index, Event::Wanted { key: key(0), want });
+        }
+        if self.process(index).done {
+            self.say(|| format!("{} has left and ends", node_name(index)));
+            self.kill(index);
+        }
+    }
+
+    pub(super) fn feed(&mut self, index: usize, event: Event) {
+        let clock = self.clock(index);
+        for action in self.process(index).machine.step(event, clock) {
+            self.perform(index, action);
+        }
+    }
+
+    fn perform(&mut self, index: usize, action: Action) {
+        self.tell_action(index, &action);
+        match action {
+            Action::WriteNode(write) => self.send(index, Request::WriteNode(write)),
+            Action::WriteTitle(write) => self.send(index, Request::WriteTitle(write)),
+            Action::ReadNode(name) => self.send(index, Request::ReadNode(name)),
+            Action::ReadTitle(key) => self.send(index, Request::ReadTitle(key)),
+            // There is no other VirtualIP: nobody else lists the address.
+            Action::Check { key, version, .. } => {
+                self.feed(index, Event::Checked { key, version, taken: Some([].into()) });
+            }
+            Action::Set { addresses, .. } => {
+                self.process(index).calls.push_back(Op::Set(!addresses.is_empty()));
+            }
+            Action::Extend(_) => {
+                let process = self.process(index);
+                if process.up && process.calls.back() != Some(&Op::Extend) {
+                    process.calls.push_back(Op::Extend);
+                }
+            }
+            // Without witnesses agents have nothing to say to each other.
+            Action::Began(_) | Action::Ended(_) | Action::Send { .. } => {}
+            Action::Done => self.process(index).done = true,
+        }
+    }
+
+    fn send(&mut self, index: usize, request: Request) {
+        let node = self.node(index);
+        let Some(incarnation) = node.process.as_ref().map(|process| process.incarnation) else { return };
+        let late = node.cut;
+        let same =
+            |sent: &Sent| sent.incarnation == incarnation && sent.answer.is_none() && sent.request == request;
+        if matches!(request, Request::ReadNode(_) | Request::ReadTitle(_)) && node.sent.iter().any(same) {
+            return;
+        }
+        if node.sent.len() >= MOST_SENT {
+            let done = node.sent.iter().position(|sent| sent.told || sent.incarnation != incarnation);
+            done.map(|done| node.sent.remove(done));
+        }
+        node.sent.push(Sent { request, incarnation, late, told: false, answer: None });
+    }
+}
