@@ -1,10 +1,10 @@
 //! The model checker: every run of small worlds around the production [`Machine`](super::Machine), up to a number
 //! of faults.
 //!
-//! A world is two or three nodes, one `VirtualIP` with one address, and an API server with etcd's semantics. Time
-//! goes in ticks of half a second; the Lease lasts six. Without a fault everything that is under way is done
-//! before time goes on, in every order; each fault lets something be late, get lost, sleep, die or be cut off for
-//! as long as it likes.
+//! A world is a few nodes (the tests have two), one `VirtualIP` with one address, and an API server with etcd's
+//! semantics. Time goes in ticks of half a second; the Lease lasts six. Without a fault everything that is under way is
+//! done before time goes on, watches deliver at once, and a write and its answer are one step; each fault lets something
+//! be late, get lost, sleep, die or be cut off for as long as it likes. The hand is the model's own.
 
 mod fingerprint;
 mod hand;

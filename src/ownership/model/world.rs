@@ -19,7 +19,7 @@ use super::node::{Hand, Node, Op, Process, Sent};
 
 /// A tick of the world, in nanoseconds.
 pub(super) const TICK: u64 = 500_000_000;
-/// No more requests of one node are under way; the oldest is lost.
+/// From so many requests of one node on, one that was given up, or is a former life's, is lost.
 const MOST_SENT: usize = 4;
 
 /// How often each fault may happen in one run, and how many in all.
