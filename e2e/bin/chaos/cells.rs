@@ -40,12 +40,21 @@ pub struct Fault {
     pub begin: Act,
     /// Undoes it, for as far as it does not undo itself.
     pub lift: Act,
+    /// Whether it can meet any other one: it begins and ends without kubectl and without the node's power, and does not
+    /// replace another.
+    pub mixes: bool,
+}
+
+impl Fault {
+    const fn mixing(self) -> Self {
+        Self { mixes: true, ..self }
+    }
 }
 
 const NOTHING: Act = |_| Ok(());
 
 const fn fault(name: &'static str, lasts: Duration, begin: Act, lift: Act) -> Fault {
-    Fault { name, lasts, begin, lift }
+    Fault { name, lasts, begin, lift, mixes: false }
 }
 
 /// All faults that happen alone, in the order of the table.
@@ -70,29 +79,32 @@ pub const FAULTS: [Fault; 28] = [
     fault("agent stopped 20 s", Duration::from_secs(20), STOP_AGENT, CONTINUE_AGENT),
     fault("power off", WHILE, |scene| scene.owner.power_off(), |scene| scene.owner.power_on()),
     fault("data link down", WHILE, |scene| scene.owner.data_down(), |scene| scene.owner.data_up()),
-    fault("data link silent", WHILE, |scene| scene.owner.cut_data(), |scene| scene.owner.heal_data()),
+    fault("data link silent", WHILE, |scene| scene.owner.cut_data(), |scene| scene.owner.heal_data())
+        .mixing(),
     fault("interface flaps", WHILE, |scene| scene.owner.flap("eth1", 10), NOTHING),
-    fault("cut from API", WHILE, |scene| scene.owner.cut_api(), |scene| scene.owner.heal_api()),
-    fault("cut from peers", WHILE, |scene| scene.owner.cut_peers(), HEAR_ALL),
-    fault("cut from both", WHILE, |scene| scene.owner.cut_off(), |scene| scene.owner.heal()),
-    fault("sent frames lost", WHILE, |scene| scene.owner.lose(Way::Sent), HEAR_ALL),
-    fault("received frames lost", WHILE, |scene| scene.owner.lose(Way::Received), HEAR_ALL),
+    fault("cut from API", WHILE, |scene| scene.owner.cut_api(), |scene| scene.owner.heal_api()).mixing(),
+    fault("cut from peers", WHILE, |scene| scene.owner.cut_peers(), HEAR_ALL).mixing(),
+    fault("cut from both", WHILE, |scene| scene.owner.cut_off(), |scene| scene.owner.heal()).mixing(),
+    fault("sent frames lost", WHILE, |scene| scene.owner.lose(Way::Sent), HEAR_ALL).mixing(),
+    fault("received frames lost", WHILE, |scene| scene.owner.lose(Way::Received), HEAR_ALL).mixing(),
     fault("API killed", OUTAGE, KILL_API, START_API),
     fault(
         "API hung",
         OUTAGE,
         |scene| scene.lab.control_plane().stop_api(),
         |scene| scene.lab.control_plane().continue_api(),
-    ),
+    )
+    .mixing(),
     fault(
         "etcd hung",
         OUTAGE,
         |scene| scene.lab.control_plane().stop_etcd(),
         |scene| scene.lab.control_plane().continue_etcd(),
-    ),
+    )
+    .mixing(),
     fault("API 0.2 s late", WHILE, LATE_200_MS, IN_TIME),
     fault("API 1 s late", WHILE, LATE_1_S, IN_TIME),
-    fault("API 5 s late", OUTAGE, LATE_5_S, IN_TIME),
+    fault("API 5 s late", OUTAGE, LATE_5_S, IN_TIME).mixing(),
     fault("API answers 500", REFUSED, |scene| scene.lab.refuse(Refusal::InternalError), ACCEPT),
     fault("API answers 503", REFUSED, |scene| scene.lab.refuse(Refusal::Unavailable), ACCEPT),
     fault(
@@ -177,7 +189,7 @@ pub struct Pair {
 impl Pair {
     /// Two different faults that do not take the ground from each other: what is powered off cannot be stopped.
     pub fn draw(random: &mut Random) -> Self {
-        let fit: Vec<_> = FAULTS.iter().filter(|fault| is_gentle(fault)).collect();
+        let fit: Vec<_> = FAULTS.iter().filter(|fault| fault.mixes).collect();
         let first = random.below(fit.len());
         let second = (first + 1 + random.below(fit.len() - 1)) % fit.len();
         let after = Duration::from_millis(u64::try_from(random.below(4000)).unwrap_or_default());
@@ -197,22 +209,4 @@ impl Pair {
         (second.lift)(scene)?;
         (first.lift)(scene)
     }
-}
-
-/// Begins and ends without kubectl and without the node's power: it can meet any other one.
-fn is_gentle(fault: &Fault) -> bool {
-    const HARSH: [&str; 11] = [
-        "graceful",
-        "restarted",
-        "killed",
-        "power",
-        "off",
-        "answers",
-        "stopped",
-        "down",
-        "flaps",
-        "0.2 s",
-        "1 s late",
-    ];
-    !HARSH.iter().any(|word| fault.name.contains(word))
 }
