@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::time::Instant;
 
 use super::entitlement::{Claimant, Entitlement, entitle};
@@ -110,7 +110,7 @@ impl Planner {
     /// The labels of this node; none when its object is not known.
     #[must_use]
     pub fn labels(&self) -> BTreeMap<String, String> {
-        let node = self.objects.nodes.state().into_iter().find(|node| node.name_any() == self.me);
+        let node = self.objects.nodes.get(&ObjectRef::new(&self.me));
         node.map(|node| node.labels().clone()).unwrap_or_default()
     }
 

@@ -272,12 +272,13 @@ impl Report {
         let foreign = planner.probes.foreign(key);
         let claim = self.claims.get(key).map(|(address, mac, _)| (*address, *mac));
         let offer = content.and_then(|content| content.offer.as_ref()).map(|offer| offer.to.node.0.clone());
+        let labels = planner.labels();
         Facts {
             owner: machine
                 .up(key)
                 .filter(|up| held && !up.is_empty())
-                .map(|up| self.owner(key, &Target::these(&object.spec, &planner.labels(), up), links)),
-            shortcomings: self.shortcomings(object, &planner.labels(), links),
+                .map(|up| self.owner(key, &Target::these(&object.spec, &labels, up), links)),
+            shortcomings: self.shortcomings(object, &labels, links),
             successor: offer.or_else(|| plan.plan.candidates.first().cloned()),
             lost: content
                 .and_then(|content| content.holder.as_ref())

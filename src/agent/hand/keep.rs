@@ -1,6 +1,6 @@
 //! Keeping up what is up, and hearing what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -70,32 +70,43 @@ impl Hand {
 
     /// The kernel may have said things that were not heard.
     pub(super) async fn compare(&mut self) {
-        let places: Vec<(u32, IpNet)> = self.all().map(|(.., up)| (up.spot.link, up.spot.net)).collect();
-        for (link, net) in places {
-            self.gone(link, net).await;
-        }
-        if let Ok(marked) = self.kernel.marked().await {
-            for there in marked.iter().filter(|there| !there.tentative) {
-                self.usable(there.link, there.address);
+        let marked = match self.kernel.marked().await {
+            Ok(marked) => marked,
+            Err(error) => {
+                return warn!(error = &error as &dyn std::error::Error, "cannot tell which addresses are up");
             }
+        };
+        let there: BTreeSet<(u32, IpNet)> = marked.iter().map(|there| (there.link, there.address)).collect();
+        let known: BTreeSet<(u32, IpNet)> = self.all().map(|(.., up)| (up.spot.link, up.spot.net)).collect();
+        for (link, net) in known.difference(&there) {
+            self.lose(*link, *net);
+        }
+        for there in marked.iter().filter(|there| !there.tentative) {
+            self.usable(there.link, there.address);
         }
     }
 
     /// Somebody said that an address is gone. The word may be older than our last call, and an address that is
     /// wrongly believed silent could be given away: so the kernel is asked.
     pub(super) async fn gone(&mut self, link: u32, net: IpNet) {
-        let Some((key, up)) = self.known(link, net) else { return };
-        let (key, waiting) = (key.clone(), up.waiting);
+        if self.known(link, net).is_none() {
+            return;
+        }
         match self.kernel.marked().await {
-            Ok(marked) if !marked.iter().any(|there| there.link == link && there.address == net) => {}
-            Ok(_) => return,
+            Ok(marked) if !marked.iter().any(|there| there.link == link && there.address == net) => {
+                self.lose(link, net);
+            }
+            Ok(_) => {}
             Err(error) => {
-                return warn!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot tell whether {net} is still up"
-                );
+                warn!(error = &error as &dyn std::error::Error, "cannot tell whether {net} is still up");
             }
         }
+    }
+
+    /// The kernel has an address no more.
+    fn lose(&mut self, link: u32, net: IpNet) {
+        let Some((key, up)) = self.known(link, net) else { return };
+        let (key, waiting) = (key.clone(), up.waiting);
         self.schedule.stop(&key, net.addr());
         if let Some(up) = self.up.get_mut(&key) {
             up.remove(&net.addr());

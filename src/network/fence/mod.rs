@@ -117,7 +117,7 @@ impl Fence {
     /// # Errors
     /// When the maps cannot be read.
     pub fn keep(&mut self, link: u32, address: IpAddr) -> Result<bool, FenceError> {
-        let known = self.program.guarded()?.contains(&address)
+        let known = self.program.guards(address)?
             && self.program.interfaces()?.iter().any(|(there, _)| *there == link);
         if known {
             self.guarded.insert((link, address));

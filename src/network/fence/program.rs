@@ -129,6 +129,15 @@ impl Program {
         Ok(four.into_iter().map(IpAddr::from).chain(six.into_iter().map(IpAddr::from)).collect())
     }
 
+    /// Whether this address is judged.
+    pub(super) fn guards(&mut self, address: IpAddr) -> Result<bool, FenceError> {
+        let guards = match address {
+            IpAddr::V4(v4) => has(self.map(GUARDED4)?, v4.octets()),
+            IpAddr::V6(v6) => has(self.map(GUARDED6)?, v6.octets()),
+        };
+        guards.map_err(failed("guarded addresses"))
+    }
+
     /// From now on this address is judged.
     pub(super) fn insert(&mut self, address: IpAddr) -> Result<(), FenceError> {
         let inserted = match address {
@@ -174,6 +183,14 @@ fn classifier(object: &mut Ebpf, way: Way) -> Result<&mut SchedClassifier, Fence
 
 fn keys<K: Pod>(map: &mut Map) -> Result<Vec<K>, MapError> {
     HashMap::<&mut MapData, K, u32>::try_from(map)?.keys().collect()
+}
+
+fn has<K: Pod>(map: &mut Map, key: K) -> Result<bool, MapError> {
+    match HashMap::<&mut MapData, K, u32>::try_from(map)?.get(&key, 0) {
+        Ok(_) => Ok(true),
+        Err(MapError::KeyNotFound) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn put<K: Pod>(map: &mut Map, key: K, value: u32) -> Result<(), MapError> {
