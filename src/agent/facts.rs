@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 
-use crate::api::{InterfaceChoice, NodeInterface, PrefixPolicy, VirtualIP, VirtualIPNode, VirtualIPSpec};
+use crate::api::{NodeInterface, PrefixPolicy, VirtualIP, VirtualIPNode};
 use crate::network::{Link, Links};
 use crate::placement::{InterfaceFacts, NodeFacts, VipFacts};
 
@@ -54,21 +54,13 @@ pub fn node(name: &str, alive: bool, object: Option<&Node>, own: Option<&Virtual
     }
 }
 
-/// One name for every node is a choice without a condition.
-fn interface_choices(spec: &VirtualIPSpec) -> Vec<InterfaceChoice> {
-    match &spec.interface {
-        Some(name) => vec![InterfaceChoice { name: name.clone(), ..InterfaceChoice::default() }],
-        None => spec.interfaces.clone(),
-    }
-}
-
 /// A `VirtualIP` as placement sees it; none when its addresses cannot be read.
 #[must_use]
 pub fn vip(object: &VirtualIP, holder: Option<String>) -> Option<VipFacts> {
     Some(VipFacts {
         key: object.key(),
         addresses: object.spec.parsed_addresses().ok()?,
-        interfaces: interface_choices(&object.spec),
+        interfaces: object.spec.interface_choices(),
         prefix_of_subnet: object
             .spec
             .address_options

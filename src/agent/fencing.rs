@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use crate::api::{FenceKind, NodeFence};
 use crate::network::fence::{self, Cell};
 use crate::network::{Kernel, Spot};
+use crate::observe::with_causes;
 use crate::ownership::{Fence, whole_lifetime};
 
 /// How often it is looked whether the program still is where it was put.
@@ -34,7 +35,7 @@ impl Fencing {
             Ok(_) => {
                 NodeFence { kind: FenceKind::Exact, message: "a BPF program with a deadline".to_owned() }
             }
-            Err(error) => NodeFence { kind: FenceKind::Lifetime, message: described(error) },
+            Err(error) => NodeFence { kind: FenceKind::Lifetime, message: with_causes(error) },
         };
         match shown.kind {
             FenceKind::Exact => info!("the fence is exact: {}", shown.message),
@@ -68,7 +69,7 @@ impl Fencing {
         let Some(fence) = &mut self.fence else { return false };
         for spot in spots {
             if let Err(error) = fence.guard(spot.link, spot.net.addr()) {
-                warn!(address = %spot.net.addr(), reason = described(&error), "no exact fence before an address");
+                warn!(address = %spot.net.addr(), reason = with_causes(&error), "no exact fence before an address");
                 return false;
             }
         }
@@ -89,7 +90,7 @@ impl Fencing {
         let Some(fence) = self.fence.as_mut().filter(|_| self.reviewed.elapsed() > REVIEW) else { return };
         self.reviewed = Instant::now();
         if let Err(error) = fence.repair() {
-            warn!(reason = described(&error), "the fence was taken away, and cannot be put there again");
+            warn!(reason = with_causes(&error), "the fence was taken away, and cannot be put there again");
         }
     }
 
@@ -98,7 +99,7 @@ impl Fencing {
     pub fn keep(&mut self, spot: &Spot) {
         let kept = self.fence.as_mut().map(|fence| fence.keep(spot.link, spot.net.addr()));
         if let Some(Err(error)) = kept {
-            warn!(reason = described(&error), "cannot read what a former life fenced");
+            warn!(reason = with_causes(&error), "cannot read what a former life fenced");
         }
     }
 
@@ -115,7 +116,7 @@ impl Fencing {
         self.ahead.retain(|place, until| *until > now && !up.contains(place));
         let stays = |place: &(u32, IpAddr)| up.contains(place) || self.ahead.contains_key(place);
         if let Err(error) = fence.retain(|link, address| stays(&(link, address))).await {
-            warn!(reason = described(&error), "something of the fence is left behind");
+            warn!(reason = with_causes(&error), "something of the fence is left behind");
         }
     }
 
@@ -123,7 +124,7 @@ impl Fencing {
     pub async fn sweep(&mut self) {
         let Some(fence) = &mut self.fence else { return };
         if let Err(error) = fence.sweep().await {
-            warn!(reason = described(&error), "something of a former fence is left behind");
+            warn!(reason = with_causes(&error), "something of a former fence is left behind");
         }
     }
 }
@@ -135,20 +136,6 @@ impl Fencing {
 pub fn lifetime(rest: Duration, fenced: bool) -> u32 {
     let fits = u32::try_from(whole_lifetime(rest).as_secs()).unwrap_or(u32::MAX);
     if fenced && !rest.is_zero() { fits.max(1) } else { fits }
-}
-
-fn described(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Libraries like to repeat their sources.
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use crate::network::Marked;
 
-/// Those that an agent of a former life left behind. Agents give all of theirs a lifetime: a permanent address with our
-/// mark belongs to a Pacemaker on the same host, which runs `virtualip ocf`, and is left to it.
+/// Those that an agent of a former life left behind.
 pub fn agents(marked: Vec<Marked>) -> impl Iterator<Item = Marked> {
-    marked.into_iter().filter(|there| there.valid_for.is_some())
+    marked.into_iter().filter(Marked::is_agents)
 }
 
 #[cfg(test)]

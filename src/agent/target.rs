@@ -8,10 +8,7 @@ use super::schedule::Rhythm;
 use crate::api::{
     Address, AddressOptions, Announcement, ArpForm, PrefixPolicy, SourceAddress, VirtualIPSpec,
 };
-use crate::network::{Broadcast, Form, Label, Link, Links, On, Prefix, Setup, Spot, Unfit, Wish};
-
-/// `IFNAMSIZ` without the closing zero.
-const LABEL_MAX: usize = 15;
+use crate::network::{Broadcast, Form, LABEL_MAX, Label, Link, Links, On, Prefix, Setup, Spot, Unfit, Wish};
 
 /// How a node handles the addresses of one `VirtualIP`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,26 +1,6 @@
 use super::*;
 use crate::api::InterfaceChoice;
-use crate::network::Mac;
-
-fn link(index: u32, name: &str, address: &str) -> Link {
-    Link {
-        index,
-        name: name.to_owned(),
-        mac: Some(Mac([2, 0, 0, 0, 0, 1])),
-        up: true,
-        carrier: true,
-        loopback: false,
-        no_arp: false,
-        port: false,
-        ipv6: true,
-        router: false,
-        arp_ignore: 0,
-        arp_announce: 0,
-        prepared: false,
-        mtu: 1500,
-        addresses: address.parse().into_iter().collect(),
-    }
-}
+use crate::network::testing::link;
 
 fn spec(addresses: &[&str]) -> VirtualIPSpec {
     VirtualIPSpec { addresses: addresses.iter().map(|&a| a.to_owned()).collect(), ..VirtualIPSpec::default() }

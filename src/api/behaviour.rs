@@ -24,6 +24,14 @@ pub struct InterfaceChoice {
     pub node_selector: BTreeMap<String, String>,
 }
 
+impl InterfaceChoice {
+    /// Whether the entry is for a node with these labels.
+    #[must_use]
+    pub fn counts_on(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.node_selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
 /// What is done about hosts outside the cluster that have, or claim, an address.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConflictDetection {

@@ -159,17 +159,22 @@ impl VirtualIPSpec {
         self.addresses.iter().map(|text| text.parse()).collect()
     }
 
+    /// The interfaces that are named, best first; none: any that fits. One name for every node is a choice without a
+    /// condition.
+    #[must_use]
+    pub fn interface_choices(&self) -> Vec<InterfaceChoice> {
+        match &self.interface {
+            Some(name) => vec![InterfaceChoice { name: name.clone(), ..InterfaceChoice::default() }],
+            None => self.interfaces.clone(),
+        }
+    }
+
     /// The interfaces that count on a node with these labels, best first; none: any that fits.
     #[must_use]
     pub fn interfaces_on(&self, labels: &BTreeMap<String, String>) -> Option<Vec<String>> {
-        if let Some(name) = &self.interface {
-            return Some(vec![name.clone()]);
-        }
-        let counts = |choice: &&InterfaceChoice| {
-            choice.node_selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-        };
-        let names = || self.interfaces.iter().filter(counts).map(|choice| choice.name.clone());
-        (!self.interfaces.is_empty()).then(|| names().collect())
+        let choices = self.interface_choices();
+        let counting = choices.iter().filter(|choice| choice.counts_on(labels));
+        (!choices.is_empty()).then(|| counting.map(|choice| choice.name.clone()).collect())
     }
 
     /// Labels that a node must have.

@@ -261,26 +261,7 @@ impl FromIterator<Link> for Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn link(index: u32, name: &str, address: &str) -> Link {
-        Link {
-            index,
-            name: name.to_owned(),
-            mac: Some(Mac([2, 0, 0, 0, 0, 1])),
-            up: true,
-            carrier: true,
-            loopback: false,
-            no_arp: false,
-            port: false,
-            ipv6: true,
-            router: false,
-            arp_ignore: 0,
-            arp_announce: 0,
-            prepared: false,
-            mtu: 1500,
-            addresses: vec![address.parse().unwrap()],
-        }
-    }
+    use crate::network::testing::link;
 
     fn found(links: Vec<Link>, address: &str) -> Result<String, Unfit> {
         Links::new(links).find(address.parse().unwrap(), None).map(|link| link.name.clone())

@@ -16,7 +16,7 @@ pub const PROTOCOL: u8 = 0x76;
 pub const LABEL_SUFFIX: &str = ":vip";
 
 /// `IFNAMSIZ` without the closing zero.
-const LABEL_MAX: usize = 15;
+pub const LABEL_MAX: usize = 15;
 
 /// An address with our mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,11 +25,19 @@ pub struct Marked {
     pub link: u32,
     /// Address and prefix length.
     pub address: IpNet,
-    /// How long until the kernel removes it; none if it never does: then the resource agent (`virtualip ocf`) configured
-    /// it, and no agent of a cluster touches it.
+    /// How long until the kernel removes it; none if it never does. See [`Marked::is_agents`].
     pub valid_for: Option<Duration>,
     /// The kernel still asks whether another host has it, and does not answer for it yet.
     pub tentative: bool,
+}
+
+impl Marked {
+    /// Whether an agent of a cluster, or `virtualip run`, configured it: those give all of theirs a lifetime. A permanent
+    /// one is of a Pacemaker on the same host, which runs `virtualip ocf`. Neither touches what is the other's.
+    #[must_use]
+    pub const fn is_agents(&self) -> bool {
+        self.valid_for.is_some()
+    }
 }
 
 /// Which mark this kernel can keep.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::{Link, Links, Unfit};
 
 /// Every interface has this subnet of link-local addresses (RFC 4291, 2.5.6), with or without an address in it.
-const LINK_LOCAL_PREFIX: u8 = 64;
+pub const LINK_LOCAL_PREFIX: u8 = 64;
 
 /// `arp_ignore`: answer only for addresses of the interface itself, asked from within their subnet. Nobody is in the subnet
 /// of a host address.
@@ -128,6 +128,7 @@ fn answers_arp(link: &Link, net: IpNet) -> Result<(), Unfit> {
 }
 
 /// Whether the address means another network on each interface.
-pub(super) fn is_link_local(ip: IpAddr) -> bool {
+#[must_use]
+pub fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

@@ -8,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::{Claim, Kernel, packet_socket::Receiver};
+use super::{Claim, Kernel, Link, Mac, packet_socket::Receiver};
 use nix::{
     libc::{ETH_P_ARP, ETH_P_IPV6},
     sched::{CloneFlags, unshare},
@@ -187,6 +187,27 @@ impl Ear {
                 return claim;
             }
         }
+    }
+}
+
+/// An Ethernet interface that is up and connected, with at most one address.
+pub(crate) fn link(index: u32, name: &str, address: &str) -> Link {
+    Link {
+        index,
+        name: name.to_owned(),
+        mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+        up: true,
+        carrier: true,
+        loopback: false,
+        no_arp: false,
+        port: false,
+        ipv6: true,
+        router: false,
+        arp_ignore: 0,
+        arp_announce: 0,
+        prepared: false,
+        mtu: 1500,
+        addresses: (!address.is_empty()).then(|| address.parse().unwrap()).into_iter().collect(),
     }
 }
 

@@ -22,3 +22,4 @@ pub use datagrams::Datagrams;
 pub use node_status::{NodeFacts, node_status};
 pub use status::{Facts, Foreigner, Owner, status};
 pub use status_writer::{StatusWriter, Subject};
+pub use text::with_causes;

@@ -13,6 +13,22 @@ pub fn join_up_to(most: usize, parts: impl IntoIterator<Item = String>, between:
     }
 }
 
+/// An error with its causes, in one line. A cause that the text before has word for word already is left out: libraries
+/// like to repeat their sources.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
 /// The time without its fraction of a second.
 pub fn whole_second(time: &Time) -> Time {
     Time(Timestamp::from_second(time.0.as_second()).unwrap_or(time.0))

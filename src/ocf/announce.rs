@@ -58,7 +58,7 @@ async fn repeat(
         if round > 0 {
             sleep(interval).await;
         }
-        let mut marked = kernel.marked().await?.into_iter().filter(|there| there.valid_for.is_none());
+        let mut marked = kernel.marked().await?.into_iter().filter(|there| !there.is_agents());
         if !marked.any(|there| there.link == link.index && there.address == net) {
             return Ok(());
         }

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::{Code, Invalid};
 use crate::network::{AddressError, KernelError, Mac, Unfit, WireError};
+use crate::observe::with_causes;
 
 /// Why an action failed.
 #[derive(Debug, thiserror::Error)]
@@ -85,13 +86,7 @@ impl OcfError {
     /// The message with its causes, in one line: Pacemaker shows one.
     #[must_use]
     pub fn reason(&self) -> String {
-        let mut reason = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            reason = format!("{reason}: {error}");
-            cause = error.source();
-        }
-        reason
+        with_causes(self)
     }
 }
 

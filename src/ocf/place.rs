@@ -5,10 +5,7 @@ use std::{cmp::Reverse, net::IpAddr};
 use ipnet::IpNet;
 
 use super::{OcfError, Parameters};
-use crate::network::{Link, Links, Unfit};
-
-/// Every interface has this subnet (RFC 4291, 2.5.6), with or without an address in it.
-const LINK_LOCAL_PREFIX: u8 = 64;
+use crate::network::{LINK_LOCAL_PREFIX, Link, Links, Unfit, is_link_local};
 
 /// Where the address belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +71,4 @@ fn prefix(link: &Link, ip: IpAddr, netmask: Option<u8>) -> Option<u8> {
     let subnets = link.addresses.iter().filter(|net| net.prefix_len() < net.max_prefix_len());
     let containing = subnets.filter(|net| net.contains(&ip)).map(IpNet::prefix_len);
     containing.filter(|prefix| netmask.is_none_or(|netmask| *prefix <= netmask)).max()
-}
-
-/// Whether the address means another network on each interface.
-pub(super) fn is_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

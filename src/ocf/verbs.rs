@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use super::{OcfError, Parameters, Place, Subject, announce, carrier, place::is_link_local};
-use crate::network::{Kernel, Label, Links, Marked, Removed, Setup, Unfit, probe};
+use super::{OcfError, Parameters, Place, Subject, announce, carrier};
+use crate::network::{Kernel, LABEL_MAX, Label, Links, Marked, Removed, Setup, Unfit, is_link_local, probe};
 
 /// How long others have to say that the address is theirs; a kernel answers at once.
 const PROBE: Duration = Duration::from_millis(200);
-/// `IFNAMSIZ` without the closing zero.
-const LABEL_MAX: usize = 15;
 
 /// What `start` did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +149,7 @@ pub async fn monitor(kernel: &Kernel, subject: &Subject, carrier: bool) -> Resul
 /// another interface is another address, and one with a lifetime belongs to an agent of a cluster on this host.
 pub(super) async fn ours(kernel: &Kernel, subject: &Subject, links: &Links) -> Result<Vec<Marked>, OcfError> {
     let mut marked = kernel.marked().await?;
-    marked.retain(|there| there.address.addr() == subject.ip && there.valid_for.is_none());
+    marked.retain(|there| there.address.addr() == subject.ip && !there.is_agents());
     if let Some(nic) = subject.nic.as_ref().filter(|_| is_link_local(subject.ip)) {
         marked.retain(|there| links.by_index(there.link).is_some_and(|link| link.name == *nic));
     }

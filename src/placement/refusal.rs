@@ -112,10 +112,7 @@ fn interfaces(vip: &VipFacts, node: &NodeFacts) -> Option<Refusal> {
 /// The interfaces named for `node`, best first; empty: none is named.
 fn names<'a>(vip: &'a VipFacts, node: &NodeFacts) -> Result<Vec<&'a str>, Refusal> {
     let counts = |choice: &&InterfaceChoice| {
-        choice
-            .node_selector
-            .iter()
-            .all(|(key, value)| node.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value))
+        node.labels.as_ref().map_or(choice.node_selector.is_empty(), |labels| choice.counts_on(labels))
     };
     let names: Vec<&str> = vip.interfaces.iter().filter(counts).map(|choice| choice.name.as_str()).collect();
     if names.is_empty() && !vip.interfaces.is_empty() { Err(Refusal::NotNamed) } else { Ok(names) }

@@ -15,8 +15,8 @@ use crate::{
     agent::{schedule::Schedule, target::Target},
     api::{ConflictDetection, VipKey},
     network::{
-        Announcer, Claim, Kernel, KernelError, Link, Links, Mac, Spot, Unfit, WireError, close_connections,
-        probe,
+        Announcer, Claim, Kernel, KernelError, Link, Links, Mac, Marked, Spot, Unfit, WireError,
+        close_connections, probe,
     },
 };
 
@@ -104,9 +104,8 @@ impl Host {
             .filter_map(|(one, spot)| Some((one.target.ip(), (one, spot.as_ref().ok()?))))
             .collect();
         let places: BTreeSet<Place> = owners.values().map(|(_, spot)| (spot.link, spot.net)).collect();
-        // A permanent address with our mark is the resource agent's.
         let mut marked = self.kernel.marked().await?;
-        marked.retain(|there| there.valid_for.is_some());
+        marked.retain(Marked::is_agents);
         let present: BTreeSet<Place> = marked.iter().map(|there| (there.link, there.address)).collect();
         for there in marked.iter().filter(|there| !there.tentative) {
             self.usable(there.address.addr());

@@ -61,8 +61,7 @@ impl Hand {
             Ok(marked) => marked,
             Err(error) => return warn!(error = &error as &dyn std::error::Error, "cannot look at loopback"),
         };
-        // A permanent one is of a Pacemaker on the same host.
-        let ours = present.iter().filter(|there| there.link == link && there.valid_for.is_some());
+        let ours = present.iter().filter(|there| there.link == link && there.is_agents());
         let present: BTreeSet<IpNet> = ours.map(|there| there.address).collect();
         let surplus: Vec<(u32, IpNet)> = present.difference(&wanted).map(|net| (link, *net)).collect();
         let spots: Vec<Spot> =

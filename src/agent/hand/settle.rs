@@ -13,6 +13,7 @@ use crate::agent::target::Target;
 use crate::api::VipKey;
 use crate::network::{AddressError, Spot, close_connections};
 use crate::observe::metrics::Operation;
+use crate::observe::with_causes;
 use crate::ownership::{Event, Fence, Time};
 
 /// An address that shall come.
@@ -125,7 +126,7 @@ impl Hand {
         for ((key, address, spot), added) in coming.into_iter().zip(outcomes) {
             self.metrics.kernel(Operation::Add, outcome(&added));
             if let Err(error) = added {
-                troubles.insert(key, describe(&error));
+                troubles.insert(key, with_causes(&error));
                 continue;
             }
             let waiting = spot.setup.detect && address.is_ipv6();
@@ -254,11 +255,4 @@ impl Up {
 /// Whether a lifetime given before now may outlast the right.
 pub(super) fn overslept(until: Time, lifetime: u32, fenced: bool) -> bool {
     now().is_ok_and(|now| fencing::lifetime(until.since(now), fenced) < lifetime)
-}
-
-fn describe(error: &AddressError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }

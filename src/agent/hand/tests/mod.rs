@@ -68,13 +68,17 @@ impl Rig {
     /// would have it.
     async fn next(&mut self) -> Input {
         let input = timeout(PATIENCE, self.inputs.recv()).await.expect("something is said in time").unwrap();
-        match &input {
+        self.pass_on(&input);
+        input
+    }
+
+    fn pass_on(&self, input: &Input) {
+        match input {
             Input::Links(links) => self.order(Order::Links(links.clone())),
             Input::Gone { link, address } => self.order(Order::Gone { link: *link, net: *address }),
             Input::Usable { link, address } => self.order(Order::Usable { link: *link, net: *address }),
             _ => {}
         }
-        input
     }
 
     /// Sets all addresses of a spec, and says which are up then, and what the trouble is.
@@ -108,12 +112,7 @@ impl Rig {
             assert!(tokio::time::Instant::now() < end, "it is not so in time");
             // Not all that is waited for is told.
             if let Ok(Some(input)) = timeout(Duration::from_millis(5), self.inputs.recv()).await {
-                match input {
-                    Input::Links(links) => self.order(Order::Links(links)),
-                    Input::Gone { link, address } => self.order(Order::Gone { link, net: address }),
-                    Input::Usable { link, address } => self.order(Order::Usable { link, net: address }),
-                    _ => {}
-                }
+                self.pass_on(&input);
             }
         }
     }

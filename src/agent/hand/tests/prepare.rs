@@ -7,6 +7,17 @@ fn state() -> String {
     ip("link show near")
 }
 
+/// An interface that was found down, and a hand that has set it up.
+async fn set_up() -> Rig {
+    cable("near", "near-x");
+    ip("link set near down");
+    let mut rig = Rig::new().await;
+    let near = rig.link("near").await.index;
+    rig.order(Order::Prepare([near].into()));
+    rig.until(|| state().contains("state UP")).await;
+    rig
+}
+
 #[test]
 fn one_is_set_up_its_address_is_the_primary_one_and_it_is_left_as_found() {
     in_namespace(async || {
@@ -37,12 +48,7 @@ fn one_is_set_up_its_address_is_the_primary_one_and_it_is_left_as_found() {
 #[test]
 fn one_that_somebody_has_given_an_address_to_meanwhile_stays_up() {
     in_namespace(async || {
-        cable("near", "near-x");
-        ip("link set near down");
-        let mut rig = Rig::new().await;
-        let near = rig.link("near").await.index;
-        rig.order(Order::Prepare([near].into()));
-        rig.until(|| state().contains("state UP")).await;
+        let _former = set_up().await;
         ip("addr add 192.0.2.1/24 dev near");
         let mut rig = Rig::new().await;
         rig.order(Order::Prepare([].into()));
@@ -54,13 +60,7 @@ fn one_that_somebody_has_given_an_address_to_meanwhile_stays_up() {
 #[test]
 fn the_next_life_of_the_agent_knows_which_ones_it_set_up() {
     in_namespace(async || {
-        cable("near", "near-x");
-        ip("link set near down");
-        let mut rig = Rig::new().await;
-        let near = rig.link("near").await.index;
-        rig.order(Order::Prepare([near].into()));
-        rig.until(|| state().contains("state UP")).await;
-        std::mem::forget(rig);
+        std::mem::forget(set_up().await);
         let mut next = Rig::new().await;
         next.order(Order::Prepare([].into()));
         next.until(|| !state().contains("UP")).await;
