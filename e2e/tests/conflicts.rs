@@ -13,6 +13,9 @@ fn the_older_of_two_keeps_the_address_and_the_younger_waits_for_it(lab: &Cluster
         let younger = Vip::apply(lab, "younger", &serde_json::json!({"addresses": [own, shared]}))?;
         let message = younger.wait_reason("AddressConflict")?;
         assert!(message.contains(&format!("{shared} belongs to default/older")), "{message}");
+        let other =
+            "--for=jsonpath={.status.conditions[?(@.type==\"AddressConflict\")].reason}=OtherVirtualIP";
+        lab.kubectl(&["wait", "virtualip/younger", other, "--timeout=30s"])?;
         older.wait_ready()
     })?;
     assert!(!before.ever_two());

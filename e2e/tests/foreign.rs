@@ -33,7 +33,7 @@ fn weak_spot_7_an_address_that_a_foreign_host_has_waits_until_that_is_gone(lab: 
     lab.client_exec(&["ip", "address", "del", "192.168.200.200/32", "dev", "eth0"])?;
     waited?;
     settled(lab, &vip)?;
-    lab.kubectl(&["wait", &vip.object(), "--for=condition=ForeignHost=false", "--timeout=30s"])?;
+    lab.kubectl(&["wait", &vip.object(), "--for=condition=AddressConflict=false", "--timeout=30s"])?;
     Ok(())
 }
 
@@ -131,6 +131,11 @@ fn a_foreign_host_that_claims_the_address_is_answered_and_told_of(lab: &Cluster)
     stranger.claim([192, 168, 200, 200].into())?;
     let said = told_of_foreigner(lab, &Vip::dual("web", 200))?;
     assert!(said.contains(Stranger::MAC), "{said}");
+    let metrics = lab.node(&owner)?.agent_get("/metrics")?;
+    let counted = metrics.lines().find_map(|line| line.strip_prefix("virtualip_conflicts_total "));
+    assert!(counted.is_some_and(|count| count != "0"), "{counted:?}");
+    let row = lab.kubectl(&["get", "vip", "web", "-o", "wide"])?;
+    assert!(row.contains("CONFLICT") && row.contains("ForeignHost"), "{row}");
     let ending = stage.end()?;
     let seen = ending.verdict.of("192.168.200.200")?;
     let claimed = seen.announcements.iter().find(|announcement| announcement.mac == Stranger::MAC);
@@ -143,11 +148,11 @@ fn a_foreign_host_that_claims_the_address_is_answered_and_told_of(lab: &Cluster)
 
 /// Waits for the condition and the Event, and gives what they say.
 fn told_of_foreigner(lab: &Cluster, vip: &Vip) -> Result<String> {
-    lab.kubectl(&["wait", &vip.object(), "--for=condition=ForeignHost", "--timeout=30s"])?;
-    let message = r#"jsonpath={.status.conditions[?(@.type=="ForeignHost")].message}"#;
+    lab.kubectl(&["wait", &vip.object(), "--for=condition=AddressConflict", "--timeout=30s"])?;
+    let message = r#"jsonpath={.status.conditions[?(@.reason=="ForeignHost")].message}"#;
     let condition = lab.kubectl(&["get", &vip.object(), "-o", message])?;
     let uid = lab.kubectl(&["get", &vip.object(), "-o", "jsonpath={.metadata.uid}"])?;
-    let about = format!("--field-selector=reason=ForeignHost,involvedObject.uid={uid}");
+    let about = format!("--field-selector=reason=AddressConflict,involvedObject.uid={uid}");
     let event = until("an Event tells of it", PATIENCE, || {
         let said = lab.kubectl(&["get", "events", &about, "-o", "jsonpath={.items[*].message}"])?;
         Ok((!said.is_empty()).then_some(said))

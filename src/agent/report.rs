@@ -203,7 +203,7 @@ impl Report {
         warn!(vip = %key, %address, %mac, "another host claims the address; {answer}");
         self.claims.insert(key.clone(), (address, mac, Instant::now()));
         let message = format!("host {mac} claims {address}, for which {} answers", self.me);
-        self.event(key, Severity::Warning, conditions::FOREIGN_HOST, message);
+        self.event(key, Severity::Warning, conditions::ADDRESS_CONFLICT, message);
     }
 
     /// The plan was made again: writes what has changed in the statuses that are this node's to write.
@@ -345,7 +345,8 @@ impl Report {
                 facts.refusals.iter().map(|(node, why)| format!("{node}: {why}")).collect();
             (conditions::NO_ELIGIBLE_NODE, format!("no node can answer: {}", why.join("; ")))
         } else if let (None, Some(foreigner)) = (&facts.owner, facts.foreigners.first()) {
-            (conditions::FOREIGN_HOST, format!("host {} has {} already", foreigner.mac, foreigner.address))
+            let message = format!("host {} has {} already", foreigner.mac, foreigner.address);
+            (conditions::ADDRESS_CONFLICT, message)
         } else {
             self.warned.remove(key);
             return;

@@ -13,11 +13,14 @@ pub mod types {
     pub const RECONCILING: &str = "Reconciling";
     /// Nothing will happen until somebody changes something; the message says what.
     pub const STALLED: &str = "Stalled";
-    /// A host outside the cluster claims an address; the message has its MAC. Only present once seen.
-    pub const FOREIGN_HOST: &str = "ForeignHost";
+    /// Somebody else has, or claims, an address: a host outside the cluster, whose MAC is in the message, or another
+    /// `VirtualIP`; the reason says which. Only present once seen.
+    pub const ADDRESS_CONFLICT: &str = "AddressConflict";
     /// The addresses are up, but a node could not do all that the spec says of them; the message has the node. Only
     /// present once seen.
     pub const DEGRADED: &str = "Degraded";
+    /// All of them: others are other writers'.
+    pub const ALL: [&str; 5] = [READY, RECONCILING, STALLED, ADDRESS_CONFLICT, DEGRADED];
 }
 
 /// Reasons of conditions, which are also the reasons of Events.
@@ -36,10 +39,15 @@ pub mod reasons {
     pub const RELEASING: &str = "Releasing";
     /// No node may or can have the addresses; the message says why, node by node.
     pub const NO_ELIGIBLE_NODE: &str = "NoEligibleNode";
-    /// An older `VirtualIP`, named in the message, has the same address.
+    /// Somebody else has an address, or claims it: a host outside the cluster, whose MAC is in the message, or another
+    /// `VirtualIP`, which is named there.
     pub const ADDRESS_CONFLICT: &str = "AddressConflict";
-    /// A host outside the cluster has the address; the message has its MAC.
+    /// Of an address conflict: another `VirtualIP` has the same address.
+    pub const OTHER_VIRTUAL_IP: &str = "OtherVirtualIP";
+    /// Of an address conflict: a host outside the cluster.
     pub const FOREIGN_HOST: &str = "ForeignHost";
+    /// Nobody else has, or claims, an address any more.
+    pub const NO_CONFLICT: &str = "NoConflict";
     /// The spec cannot be read (it was admitted under other rules).
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// The user asked for it.
@@ -187,14 +195,14 @@ mod tests {
     fn conditions_of_others_are_left_alone() {
         let mut conditions = Vec::new();
         let foreign = State {
-            type_: types::FOREIGN_HOST,
+            type_: types::ADDRESS_CONFLICT,
             status: true,
             reason: reasons::FOREIGN_HOST,
             message: "02:00:00:00:00:01 claims 192.0.2.1".to_owned(),
         };
         update(&mut conditions, std::slice::from_ref(&foreign), None, &at(1));
         update(&mut conditions, &kstatus(Verdict::Ready, reasons::OWNED, ""), None, &at(2));
-        assert!(is_true(&conditions, types::FOREIGN_HOST));
+        assert!(is_true(&conditions, types::ADDRESS_CONFLICT));
         assert_eq!(conditions.len(), 4);
     }
 }

@@ -42,6 +42,9 @@ use super::{
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Reason", type_ = "string", priority = "1",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is ready or not"),
+    printcolumn(name = "Conflict", type_ = "string", priority = "1",
+        json_path = r#".status.conditions[?(@.type=="AddressConflict")].reason"#,
+        description = "Who else has or claims an address: ForeignHost, OtherVirtualIP; NoConflict when that is over"),
     printcolumn(name = "Since", type_ = "date", priority = "1", json_path = ".status.since",
         description = "Since when that node answers"),
     printcolumn(name = "Moves", type_ = "integer", priority = "1", json_path = ".status.moves",
@@ -143,8 +146,9 @@ pub struct VirtualIPStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling and Stalled as kstatus defines them; ForeignHost once another host claimed an address; Degraded
-    /// once a node could not do all that the spec says of an address.
+    /// Ready, Reconciling and Stalled as kstatus defines them; AddressConflict once somebody else had or claimed an
+    /// address, with the reason ForeignHost (a host outside the cluster, by its hardware address) or OtherVirtualIP;
+    /// Degraded once a node could not do all that the spec says of an address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -64,7 +64,7 @@ pub fn status(vip: &VirtualIP, facts: &Facts, now: &Time) -> Option<VirtualIPSta
     let before = vip.status.clone().unwrap_or_default();
     let (verdict, reason, message) = judge(vip, facts);
     let mut wanted = kstatus(verdict, reason, &message).to_vec();
-    wanted.extend(foreign_host(&before, &facts.foreigners));
+    wanted.extend(address_conflict(&before, facts));
     wanted.extend(degraded(&before, &facts.shortcomings));
     let mut conditions = before.conditions.clone();
     update(&mut conditions, &wanted, vip.metadata.generation, &whole_second(now));
@@ -133,7 +133,7 @@ fn owned(owner: &Owner, facts: &Facts, wanted: &[Address]) -> Judgement {
 fn not_owned(facts: &Facts) -> Judgement {
     if let Some(foreigner) = facts.foreigners.first() {
         let message = format!("{}; no node takes it", claims(foreigner));
-        return (Verdict::Stalled, reasons::FOREIGN_HOST, message);
+        return (Verdict::Stalled, reasons::ADDRESS_CONFLICT, message);
     }
     if let Some(error) = &facts.error {
         return (Verdict::Reconciling, reasons::ERROR, format!("{error}; it is tried again"));
@@ -179,19 +179,18 @@ fn claims(foreigner: &Foreigner) -> String {
     format!("a host outside the cluster ({}) claims {}", foreigner.mac, foreigner.address)
 }
 
-/// Present from the first foreign host on, false when it is gone.
-fn foreign_host(before: &VirtualIPStatus, foreigners: &[Foreigner]) -> Option<State> {
-    let seen_before = find(&before.conditions, types::FOREIGN_HOST).is_some();
-    if foreigners.is_empty() && !seen_before {
-        return None;
-    }
-    let message = if foreigners.is_empty() {
-        "no host outside the cluster claims an address any more".to_owned()
+/// Present from the first conflict on, false when there is none any more. A host that is heard on the wire comes before a
+/// `VirtualIP` that only wants the address.
+fn address_conflict(before: &VirtualIPStatus, facts: &Facts) -> Option<State> {
+    let (status, reason, message) = if !facts.foreigners.is_empty() {
+        (true, reasons::FOREIGN_HOST, join_up_to(5, facts.foreigners.iter().map(claims), "; "))
+    } else if !facts.conflicts.is_empty() {
+        (true, reasons::OTHER_VIRTUAL_IP, conflict(&facts.conflicts))
     } else {
-        join_up_to(5, foreigners.iter().map(claims), "; ")
+        find(&before.conditions, types::ADDRESS_CONFLICT)?;
+        (false, reasons::NO_CONFLICT, "nobody else has, or claims, an address any more".to_owned())
     };
-    let status = !foreigners.is_empty();
-    Some(State { type_: types::FOREIGN_HOST, status, reason: reasons::FOREIGN_HOST, message })
+    Some(State { type_: types::ADDRESS_CONFLICT, status, reason, message })
 }
 
 /// Present from the first shortcoming on, false when there is none any more.

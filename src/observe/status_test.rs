@@ -141,7 +141,14 @@ fn a_thousand_refusing_nodes_stay_readable() {
 fn the_younger_of_two_with_one_address_names_the_older() {
     let conflicts = [("192.0.2.9".parse().unwrap(), VipKey::new("shop", "web"))].into();
     let message = "192.0.2.9 belongs to shop/web, which is older: change or delete one of them";
-    expect(&Facts { conflicts, ..Facts::default() }, "Stalled", "AddressConflict", message);
+    let facts = Facts { conflicts, ..Facts::default() };
+    expect(&facts, "Stalled", "AddressConflict", message);
+    let mut vip = vip();
+    vip.status = status(&vip, &facts, &at(200));
+    let said = |vip: &VirtualIP| conflict_of(vip).map(|(status, reason, _)| (status, reason));
+    assert_eq!(said(&vip), Some(("True".to_owned(), "OtherVirtualIP".to_owned())));
+    vip.status = status(&vip, &owned_by("n1"), &at(300));
+    assert_eq!(said(&vip), Some(("False".to_owned(), "NoConflict".to_owned())));
 }
 
 #[test]
@@ -160,24 +167,27 @@ fn deletion_waits_for_silence() {
     expect_of(&vip, &Facts::default(), "Reconciling", "Releasing", "nobody answers any more");
 }
 
+/// Status, reason and message of the condition.
+fn conflict_of(vip: &VirtualIP) -> Option<(String, String, String)> {
+    let conditions = &vip.status.as_ref().unwrap().conditions;
+    find(conditions, types::ADDRESS_CONFLICT).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
+}
+
 #[test]
 fn a_foreign_host_is_named_and_its_end_is_told() {
     let foreigner = Foreigner { address: "192.0.2.9".parse().unwrap(), mac: "02:00:00:00:00:01".to_owned() };
     let facts = Facts { foreigners: vec![foreigner.clone()], ..owned_by("n1") };
     let mut vip = vip();
     vip.status = status(&vip, &facts, &at(200));
-    let condition = |vip: &VirtualIP| {
-        let conditions = &vip.status.as_ref().unwrap().conditions;
-        find(conditions, types::FOREIGN_HOST).map(|c| (c.status.clone(), c.message.clone())).unwrap()
-    };
     let message = "a host outside the cluster (02:00:00:00:00:01) claims 192.0.2.9";
-    assert_eq!(condition(&vip), ("True".to_owned(), message.to_owned()));
+    let said = ("True".to_owned(), "ForeignHost".to_owned(), message.to_owned());
+    assert_eq!(conflict_of(&vip), Some(said));
     vip.status = status(&vip, &owned_by("n1"), &at(300));
-    assert_eq!(condition(&vip).0, "False");
+    assert_eq!(conflict_of(&vip).unwrap().0, "False");
 
     let before = Facts { foreigners: vec![foreigner], ..Facts::default() };
     let message = format!("{message}; no node takes it");
-    assert_eq!(says(&self::vip(), &before), ("Stalled".to_owned(), "ForeignHost".to_owned(), message));
+    assert_eq!(says(&self::vip(), &before), ("Stalled".to_owned(), "AddressConflict".to_owned(), message));
 }
 
 #[test]

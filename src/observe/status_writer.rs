@@ -25,9 +25,6 @@ use crate::api::{GROUP, VERSION, VipKey, VirtualIP, VirtualIPNode, VirtualIPNode
 /// A write that takes longer is given up, and tried again.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The types of conditions that are ours; others' are not ours to write.
-const OURS: [&str; 4] = [types::READY, types::RECONCILING, types::STALLED, types::FOREIGN_HOST];
-
 /// Whose status.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
@@ -139,7 +136,9 @@ enum Wrote {
 /// The object as server-side apply wants it: only what is ours, and the version that it was computed from.
 fn body<K: ResourceExt>(kind: &str, object: &K, mut status: Value) -> Value {
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
-        conditions.retain(|condition| condition["type"].as_str().is_some_and(|type_| OURS.contains(&type_)));
+        let ours =
+            |condition: &Value| condition["type"].as_str().is_some_and(|type_| types::ALL.contains(&type_));
+        conditions.retain(ours);
     }
     let mut metadata = json!({ "name": object.name_any(), "resourceVersion": object.resource_version() });
     if let Some(namespace) = object.namespace() {

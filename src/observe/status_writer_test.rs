@@ -4,6 +4,7 @@ use super::*;
 use crate::api::VirtualIPSpec;
 use crate::api::conditions::{Verdict, kstatus, reasons, update};
 use crate::observe::api_fake::{Fake, Seen};
+use crate::observe::{Facts, Foreigner, status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
@@ -49,6 +50,20 @@ async fn a_status_is_applied_to_the_version_it_was_computed_from() {
     );
     assert_eq!(seen.body["metadata"]["resourceVersion"], "17");
     assert_eq!(node_of(&seen), "n1");
+}
+
+#[tokio::test]
+async fn every_condition_that_a_status_may_have_is_written() {
+    let mut fake = Fake::answering([200]);
+    let (writer, _tasks) = running(&fake);
+    let foreigner = Foreigner { address: "192.0.2.9".parse().unwrap(), mac: String::new() };
+    let shortcomings = vec![(reasons::LABEL_TOO_LONG, "n1: no room".to_owned())];
+    let facts = Facts { foreigners: vec![foreigner], shortcomings, ..Facts::default() };
+    let web = vip("web", "17");
+    writer.write_virtual_ip(&web, &status(&web, &facts, &Time(Timestamp::from_second(1).unwrap())).unwrap());
+    let conditions = &fake.next().await.body["status"]["conditions"];
+    let types: Vec<_> = conditions.as_array().unwrap().iter().map(|c| c["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["Ready", "Reconciling", "Stalled", "AddressConflict", "Degraded"]);
 }
 
 #[tokio::test]
