@@ -59,7 +59,8 @@ pub enum WhenNotOwner {
 #[serde(rename_all = "camelCase")]
 pub struct OnRelease {
     /// Whether TCP connections to the addresses are closed (reset), so that clients that wait for an answer notice
-    /// at once that the other end is gone, and connect again. Default: false.
+    /// at once that the other end is gone, and connect again. A release waits at most 200 milliseconds for that: of very
+    /// many connections some are then left to end as they would without it. Default: false.
     #[serde(default)]
     pub close_connections: bool,
 }

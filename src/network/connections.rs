@@ -3,7 +3,11 @@
 //! A connection whose address has moved is dead, but its client learns that only when it sends; closed while the address is
 //! still here, it is told by a reset.
 
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use nix::{errno::Errno, libc};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
@@ -21,33 +25,57 @@ const HEADER: usize = 16;
 /// Where `struct inet_diag_msg` has its `struct inet_diag_sockid`, and how long that is.
 const ID: std::ops::Range<usize> = HEADER + 4..HEADER + 4 + 48;
 
-/// The connections could not be closed.
+/// How long addresses that go may wait for their connections: whoever is to have them next waits as well.
+pub const CLOSE_WITHIN: Duration = Duration::from_millis(200);
+
+/// Connections stay open.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {what} TCP connections (the kernel needs CONFIG_INET_DIAG_DESTROY)")]
-pub struct ConnectionError {
-    what: &'static str,
-    #[source]
-    source: io::Error,
+pub enum ConnectionError {
+    /// The kernel does not do it.
+    #[error("cannot {what} TCP connections (the kernel needs CONFIG_INET_DIAG_DESTROY)")]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// There are too many.
+    #[error("the time to close TCP connections is over, and not all of them are closed")]
+    Late,
 }
 
 /// Closes all TCP connections whose local address is one of these, in the network namespace of this thread; says how
-/// many there were. Sockets that listen stay.
+/// many there were. Sockets that listen stay. Nothing is closed after `end`, nor does this wait any longer.
 ///
 /// # Errors
-/// Without `CAP_NET_ADMIN`, or when the kernel cannot do it.
-pub fn close_connections(addresses: &[IpAddr]) -> Result<usize, ConnectionError> {
-    let list = |source| ConnectionError { what: "list", source };
+/// Without `CAP_NET_ADMIN`, when the kernel cannot do it, or when there is no time left.
+pub async fn close_connections(addresses: Vec<IpAddr>, end: Instant) -> Result<usize, ConnectionError> {
+    let closing = tokio::task::spawn_blocking(move || close_all(&addresses, end));
+    match tokio::time::timeout_at(end.into(), closing).await {
+        Ok(Ok(closed)) => closed,
+        // The runtime ends, and so does everything.
+        Ok(Err(_)) => Ok(0),
+        Err(_) => Err(ConnectionError::Late),
+    }
+}
+
+fn close_all(addresses: &[IpAddr], end: Instant) -> Result<usize, ConnectionError> {
+    let list = |source| ConnectionError::Refused { what: "list", source };
     let mut socket = Socket::new(NETLINK_SOCK_DIAG).map_err(list)?;
     socket.connect(&SocketAddr::new(0, 0)).map_err(list)?;
     let mut closed = 0;
     for address in addresses {
         for id in connections(&mut socket, *address).map_err(list)? {
+            if Instant::now() >= end {
+                return Err(ConnectionError::Late);
+            }
             let close = request(SOCK_DESTROY, libc::NLM_F_ACK, *address, &id, &[]);
             match acknowledged(&mut socket, &close) {
                 Ok(()) => closed += 1,
                 // It has just ended by itself.
                 Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => {}
-                Err(source) => return Err(ConnectionError { what: "close", source }),
+                Err(source) => return Err(ConnectionError::Refused { what: "close", source }),
             }
         }
     }

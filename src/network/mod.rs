@@ -36,7 +36,7 @@ mod tests;
 
 pub use announcer::{Announcer, Form};
 pub use claim::Claim;
-pub use connections::{ConnectionError, close_connections};
+pub use connections::{CLOSE_WITHIN, ConnectionError, close_connections};
 pub use host_lock::{HostLock, LockError};
 pub use kernel::{Kernel, KernelError};
 pub use link::{Link, Links, Unfit};

@@ -66,11 +66,15 @@ impl Drop for Host {
     }
 }
 
+/// How many calls that block may be under way at once in [`in_namespace`].
+pub(crate) const BLOCKING: usize = 4;
+
 /// Runs an asynchronous test in a network namespace of its own.
 pub(crate) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     let run = move || {
         enter_namespace();
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.max_blocking_threads(BLOCKING).enable_all().build().unwrap().block_on(test());
     };
     if let Err(panic) = thread::spawn(run).join() {
         std::panic::resume_unwind(panic);

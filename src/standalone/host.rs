@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    time::Duration,
+    time::{self, Duration},
 };
 
 use futures::future::join_all;
@@ -15,8 +15,8 @@ use crate::{
     agent::{schedule::Schedule, target::Target},
     api::{ConflictDetection, VipKey},
     network::{
-        Announcer, Claim, Kernel, KernelError, Link, Links, Mac, Marked, Spot, Unfit, WireError,
-        close_connections, probe,
+        Announcer, CLOSE_WITHIN, Claim, Kernel, KernelError, Link, Links, Mac, Marked, Spot, Unfit,
+        WireError, close_connections, probe,
     },
 };
 
@@ -111,6 +111,7 @@ impl Host {
             self.usable(there.address.addr());
         }
         let mut surplus: BTreeSet<Place> = present.difference(&places).copied().collect();
+        let mut going = Vec::new();
         for (address, up) in std::mem::take(&mut self.up) {
             let place = (up.spot.link, up.spot.net);
             let stays =
@@ -120,9 +121,10 @@ impl Host {
             } else {
                 surplus.extend(present.get(&place));
                 self.schedule.stop(&up.key, address);
-                close(&up).await;
+                going.push(up);
             }
         }
+        close(&going).await;
         self.kernel.remove_all(&surplus.into_iter().collect::<Vec<_>>()).await?;
         let news = owners.values().filter(|(one, _)| !self.up.contains_key(&one.target.ip()));
         let news: Vec<(&Wanted, Spot)> = news.map(|(one, spot)| (*one, (*spot).clone())).collect();
@@ -299,22 +301,21 @@ impl Host {
     /// # Errors
     /// When the kernel cannot be asked.
     pub async fn leave(&mut self) -> Result<(), KernelError> {
-        let up = std::mem::take(&mut self.up);
-        for up in up.values() {
-            close(up).await;
-        }
-        let places: Vec<Place> = up.values().map(|up| (up.spot.link, up.spot.net)).collect();
+        let up: Vec<Up> = std::mem::take(&mut self.up).into_values().collect();
+        close(&up).await;
+        let places: Vec<Place> = up.iter().map(|up| (up.spot.link, up.spot.net)).collect();
         self.kernel.remove_all(&places).await?;
         self.look().await?;
         self.prepare(&[]).await
     }
 }
 
-/// Connections go with their address, where that is wanted.
-async fn close(up: &Up) {
-    if up.target.manner.close_connections {
-        let address = up.target.ip();
+/// Connections go with their addresses, where that is wanted.
+async fn close(going: &[Up]) {
+    let closing = going.iter().filter(|up| up.target.manner.close_connections).map(|up| up.target.ip());
+    let closing: Vec<IpAddr> = closing.collect();
+    if !closing.is_empty() {
         // They end by themselves, only later.
-        let _ = tokio::task::spawn_blocking(move || close_connections(&[address])).await;
+        let _ = close_connections(closing, time::Instant::now() + CLOSE_WITHIN).await;
     }
 }

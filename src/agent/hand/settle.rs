@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Instant;
 
 use tracing::{debug, warn};
 
@@ -11,7 +12,7 @@ use super::super::input::Input;
 use super::{Hand, Up, by_address, outcome};
 use crate::agent::target::Target;
 use crate::api::VipKey;
-use crate::network::{AddressError, Spot, close_connections};
+use crate::network::{AddressError, CLOSE_WITHIN, Spot, close_connections};
 use crate::observe::metrics::Operation;
 use crate::observe::with_causes;
 use crate::ownership::{Event, Fence, Time};
@@ -177,15 +178,17 @@ impl Hand {
     }
 
     /// Removes addresses, and says which of them are gone. With the right, connections to those for which that is wanted
-    /// are closed before, so that their clients hear of it; and after, in case there are new ones.
+    /// are closed before, so that their clients hear of it; and after, in case there are new ones. The release does not wait
+    /// long for either.
     pub(super) async fn lower(&mut self, going: Vec<(VipKey, IpAddr)>) -> Vec<(VipKey, IpAddr)> {
         if going.is_empty() {
             return going;
         }
         let closing: Vec<IpAddr> =
             going.iter().filter(|(key, address)| self.closes(key, *address)).map(|(_, ip)| *ip).collect();
-        if self.deadline.get().is_some() {
-            self.close(&closing).await;
+        let end = Instant::now() + CLOSE_WITHIN;
+        if let Some(left) = self.deadline.get().and_then(|until| Some(until.since(now().ok()?))) {
+            close(&closing, end.min(Instant::now() + left)).await;
         }
         for (key, address) in &going {
             self.schedule.stop(key, *address);
@@ -217,25 +220,22 @@ impl Hand {
                 }
             }
         }
-        self.close(&closing).await;
+        close(&closing, end).await;
         gone
     }
 
     fn closes(&self, key: &VipKey, address: IpAddr) -> bool {
         self.target(key, address).is_some_and(|target| target.manner.close_connections)
     }
+}
 
-    async fn close(&self, addresses: &[IpAddr]) {
-        if addresses.is_empty() {
-            return;
-        }
-        let addresses = addresses.to_vec();
-        match tokio::task::spawn_blocking(move || close_connections(&addresses)).await {
-            Ok(Ok(closed)) => debug!(closed, "connections were closed"),
-            Ok(Err(error)) => warn!(error = &error as &dyn std::error::Error, "connections stay open"),
-            // The runtime ends, and so does everything.
-            Err(_) => {}
-        }
+async fn close(addresses: &[IpAddr], end: Instant) {
+    if addresses.is_empty() {
+        return;
+    }
+    match close_connections(addresses.to_vec(), end).await {
+        Ok(closed) => debug!(closed, "connections were closed"),
+        Err(error) => warn!(error = &error as &dyn std::error::Error, "connections stay open"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the spec says of addresses is what the kernel has, and what leaves.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use super::{Rig, on, spec, wired};
@@ -8,7 +8,7 @@ use crate::api::{
     AddressOptions, Announcement, ArpForm, OnRelease, PrefixPolicy, SourceAddress, VirtualIPSpec,
 };
 use crate::network::arp;
-use crate::network::testing::{Ear, address_in_ip, in_namespace, ip, neighbour};
+use crate::network::testing::{BLOCKING, Ear, address_in_ip, in_namespace, ip, neighbour};
 
 fn with(options: AddressOptions, spec: VirtualIPSpec) -> VirtualIPSpec {
     VirtualIPSpec { address_options: Some(options), ..spec }
@@ -154,5 +154,36 @@ fn connections_end_with_their_address_where_that_is_wanted() {
         assert_eq!(told.kind(), std::io::ErrorKind::ConnectionReset);
         // What listens is not disturbed.
         drop((server, listener.local_addr().unwrap()));
+    });
+}
+
+#[test]
+fn an_address_goes_although_its_connections_cannot_be_closed_in_time() {
+    in_namespace(async || {
+        let host = neighbour("near", "far");
+        ip("addr add 192.0.2.1/24 dev near");
+        host.ip("addr add 192.0.2.2/24 dev far");
+        let mut rig = Rig::new().await;
+        let on_release = Some(OnRelease { close_connections: true });
+        let spec = VirtualIPSpec { on_release, ..spec(&["192.0.2.9"]) };
+        rig.set(&spec).await;
+        let listener = TcpListener::bind("192.0.2.9:80").unwrap();
+        let mut client = host.run(|| TcpStream::connect("192.0.2.9:80").unwrap());
+        let (mut server, _) = listener.accept().unwrap();
+        let busy: Vec<_> = (0..BLOCKING).map(|_| std::sync::mpsc::channel::<()>()).collect();
+        let (ends, waits): (Vec<_>, Vec<_>) = busy.into_iter().unzip();
+        let waits = waits.into_iter().map(|wait| tokio::task::spawn_blocking(move || wait.recv()));
+        let waits: Vec<_> = waits.collect();
+        rig.release().await;
+        assert!(address_in_ip("near", "192.0.2.9/32").is_none());
+        // Whatever was still to be closed then stays open: the address may be here again.
+        drop(ends);
+        for wait in waits {
+            assert!(wait.await.unwrap().is_err());
+        }
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+        rig.set(&VirtualIPSpec { on_release: None, ..spec }).await;
+        client.write_all(b"?").unwrap();
+        server.read_exact(&mut [0; 1]).unwrap();
     });
 }
