@@ -19,7 +19,7 @@ help:
 	@echo 'make pacemaker      a real Pacemaker on two nodes that starts, monitors, moves and stops an address with it'
 	@echo 'make install-ocf    the program, and the resource agent ocf:virtualip:VirtualIP where Pacemaker finds it;'
 	@echo '                    DESTDIR, BINDIR, OCF_ROOT; PROGRAM=FILE for one that was built elsewhere'
-	@echo 'make bench          the figures, as a table and in target/bench.json'
+	@echo 'make bench [T=part]  the figures, as a table and in target/bench.json; or only size, many, moves, fence, steady'
 	@echo 'make chaos          every fault N times (20), as a table and in target/chaos.json; T=part of a cell, MODES=lease,both,witness,'
 	@echo '                    SEED=number, RESUME=1 goes on where the file ends'
 	@echo 'make lint           formatting, clippy'
@@ -62,7 +62,7 @@ demo: deps
 	@$(LAB) demo $(if $(KEEP),--keep)
 
 bench: deps
-	@$(CARGO) run --quiet --example bench
+	@$(CARGO) run --quiet --example bench -- $(T)
 
 chaos: export N := $(N)
 chaos: export T := $(T)

@@ -4,6 +4,7 @@
 
 pub mod addresses;
 pub mod attach;
+pub mod audit;
 mod cables;
 pub mod certificates;
 mod cgroup;

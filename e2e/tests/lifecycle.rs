@@ -5,13 +5,11 @@ use super::{
     vip::{Vip, holders, manifest},
 };
 use crate::{
-    lab::{Cluster, Error, Result, judge::Verdict, run::happy},
+    lab::{Cluster, Error, Result, audit::boottime_us, judge::Verdict, run::happy},
     runner::Outcome,
 };
 use k8s_openapi::jiff::Timestamp;
-use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 super::tests![
     applying_a_virtualip_gives_one_owner_and_both_families_answer,
@@ -146,10 +144,4 @@ fn released(lab: &Cluster, name: &str) -> Result<Timestamp> {
 fn last_answer(verdict: &Verdict, address: &str) -> Result<u64> {
     let last = verdict.of(address)?.owners.last();
     last.map(|owner| owner.last_us).ok_or_else(|| Error::other(format!("nobody answered for {address}")))
-}
-
-fn boottime_us() -> Result<u64> {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME)
-        .map_err(|error| Error::other(format!("could not read CLOCK_BOOTTIME: {error}")))?;
-    Ok(u64::try_from(Duration::from(now).as_micros()).unwrap_or(u64::MAX))
 }

@@ -3,6 +3,7 @@
 use crate::{
     lab::{
         Cluster, Node,
+        audit::boottime_us,
         run::until,
         stage::{PATIENCE, Stage},
     },
@@ -16,6 +17,7 @@ super::tests![
     the_owner_is_cut_off_from_the_api_server_only_and_healed,
     the_owner_is_cut_off_from_the_data_network_only_and_keeps_the_address,
     the_owners_node_is_drained_and_uncordoned,
+    in_a_handover_the_new_owner_announces_itself_before_any_status_is_written,
 ];
 
 /// Under Pacemaker nobody takes the address from a kernel that lives on: two owners until a reboot.
@@ -73,6 +75,25 @@ fn the_owners_node_is_drained_and_uncordoned(lab: &Cluster) -> Outcome {
     lab.wait_agents_ready()?;
     stage.end()?;
     Ok(())
+}
+
+/// Again and again: the nodes that take over are then such as have handed over before.
+fn in_a_handover_the_new_owner_announces_itself_before_any_status_is_written(lab: &Cluster) -> Outcome {
+    for _ in 0..4 {
+        let stage = Stage::dual(lab)?;
+        let (old, since) = (stage.owner.clone(), boottime_us()?);
+        standby(lab, &old, true)?;
+        stage.moved()?;
+        let ending = stage.end()?;
+        standby(lab, &old, false)?;
+        assert_eq!(lab.status_before_announcement(&ending, since)?, None);
+    }
+    Ok(())
+}
+
+fn standby(lab: &Cluster, node: &str, standby: bool) -> crate::lab::Result<()> {
+    let patch = format!(r#"{{"spec": {{"standby": {standby}}}}}"#);
+    lab.kubectl(&["patch", "virtualipnode", node, "--type=merge", "--patch", &patch]).map(drop)
 }
 
 /// What every loss of a node has in common: another one takes over, and keeps the address when the first is back.

@@ -212,8 +212,10 @@ impl Report {
         let wall = WallTime(Timestamp::now());
         for (key, planned) in &planner.planned {
             let Some(object) = &planned.object else { continue };
-            let about_to = self.about_to(key, planned, machine, planner);
-            if !self.reports(key, planned, machine) || self.underway.waits(key, about_to) {
+            let reports = self.reports(key, planned, machine);
+            // Asked also where another node reports: what was under way here is over then.
+            let waits = self.underway.waits(key, reports && self.under_way(key, planned, machine, planner));
+            if !reports || waits {
                 continue;
             }
             let facts = self.facts(key, object, planned, machine, planner, links);
@@ -232,14 +234,16 @@ impl Report {
         self.underway.next()
     }
 
-    /// Whether this node, silent so far, is about to answer, and nothing hinders it.
-    fn about_to(&self, key: &VipKey, plan: &Planned, machine: &Machine, planner: &Planner) -> bool {
-        let silent = machine.up(key).is_none_or(BTreeSet::is_empty);
+    /// Whether this node, silent so far, is about to answer, or another one instead of it, and nothing hinders it.
+    fn under_way(&self, key: &VipKey, plan: &Planned, machine: &Machine, planner: &Planner) -> bool {
+        if !plan.entitlement.conflicts.is_empty() {
+            return false;
+        }
+        if machine.up(key).is_some_and(|up| !up.is_empty()) {
+            return successor(key, plan, machine).is_some_and(|next| next != self.me.0);
+        }
         let next = machine.holds(key) || plan.plan.rank(&self.me.0) == Some(0);
-        let hindered = !plan.entitlement.conflicts.is_empty()
-            || planner.troubled(key).is_some()
-            || planner.probes.foreign(key).is_some();
-        silent && next && !hindered
+        next && planner.troubled(key).is_none() && planner.probes.foreign(key).is_none()
     }
 
     /// The holder reports; where nobody living holds, the best placed node; where none fits, the steward.
@@ -271,7 +275,6 @@ impl Report {
         let held = machine.holds(key);
         let foreign = planner.probes.foreign(key);
         let claim = self.claims.get(key).map(|(address, mac, _)| (*address, *mac));
-        let offer = content.and_then(|content| content.offer.as_ref()).map(|offer| offer.to.node.0.clone());
         let labels = planner.labels();
         Facts {
             owner: machine
@@ -279,7 +282,7 @@ impl Report {
                 .filter(|up| held && !up.is_empty())
                 .map(|up| self.owner(key, &Target::these(&object.spec, &labels, up), links)),
             shortcomings: self.shortcomings(object, &labels, links),
-            successor: offer.or_else(|| plan.plan.candidates.first().cloned()),
+            successor: successor(key, plan, machine),
             lost: content
                 .and_then(|content| content.holder.as_ref())
                 .filter(|_| !held)
@@ -397,6 +400,12 @@ impl Report {
             self.sinks.events.tell(Note { regarding, severity, reason, message });
         }
     }
+}
+
+/// Who is to answer next: the node that the owner offers to, else the best placed one.
+fn successor(key: &VipKey, plan: &Planned, machine: &Machine) -> Option<String> {
+    let offer = machine.title(key).and_then(|title| title.content.offer.as_ref());
+    offer.map(|offer| offer.to.node.0.clone()).or_else(|| plan.plan.candidates.first().cloned())
 }
 
 fn listed(addresses: &BTreeSet<IpAddr>) -> String {

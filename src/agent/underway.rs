@@ -11,14 +11,15 @@ use crate::api::VipKey;
 /// A claim or handover that takes longer than this is told in the status.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Since when this node is about to answer for each `VirtualIP`.
+/// Since when this node is about to answer for each `VirtualIP`, or to hand it over.
 #[derive(Debug, Default)]
 pub struct Underway(BTreeMap<VipKey, Instant>);
 
 impl Underway {
-    /// Whether the status of `key` can wait; `about_to` says that this node will answer for it without anybody's help.
-    pub fn waits(&mut self, key: &VipKey, about_to: bool) -> bool {
-        if !about_to {
+    /// Whether the status of `key` can wait; `under_way` says that it will be another one soon without anybody's help, and
+    /// that it is this node's to write.
+    pub fn waits(&mut self, key: &VipKey, under_way: bool) -> bool {
+        if !under_way {
             self.0.remove(key);
             return false;
         }

@@ -1,6 +1,5 @@
 //! The figures that the README promises, measured on a cluster of three nodes on this machine.
 
-mod audit;
 mod fence;
 mod figures;
 #[path = "../../lab/mod.rs"]
@@ -13,7 +12,7 @@ mod steady;
 use figures::Figures;
 use lab::{
     Cluster, Plan, Result,
-    error::{Doing, chain},
+    error::{Doing, Error, chain},
     image::{release_binary, target},
 };
 use std::{fs, process::ExitCode, time::Instant};
@@ -32,28 +31,63 @@ fn main() -> ExitCode {
     }
 }
 
+/// The parts of the benchmark, in their order.
+const PARTS: [&str; 5] = ["size", "many", "moves", "fence", "steady"];
+
+/// Measures the parts that the command line names, or all of them, which are then written down.
 fn measure() -> Result<Figures> {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = asked.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        return Err(Error::other(format!("there is no part {unknown}, but {}", PARTS.join(", "))));
+    }
+    let wanted = |part: &str| asked.is_empty() || asked.iter().any(|asked| asked == part);
     let mut figures = Figures::default();
-    let binary = match std::env::var_os("VIRTUALIP_BINARY") {
-        Some(path) => path.into(),
-        None => release_binary()?,
-    };
-    figures.note("binary_mib", mebibytes(fs::metadata(&binary).doing(|| "look at the binary".into())?.len()));
-    eprintln!("a thousand addresses on one node ...");
-    many::measure(&mut figures)?;
+    if wanted("size") {
+        let binary = match std::env::var_os("VIRTUALIP_BINARY") {
+            Some(path) => path.into(),
+            None => release_binary()?,
+        };
+        figures.note(
+            "binary_mib",
+            mebibytes(fs::metadata(&binary).doing(|| "look at the binary".into())?.len()),
+        );
+    }
+    if wanted("many") {
+        eprintln!("a thousand addresses on one node ...");
+        many::measure(&mut figures)?;
+    }
+    if PARTS.into_iter().any(|part| part != "many" && wanted(part)) {
+        on_a_cluster(&mut figures, wanted)?;
+    }
+    if asked.is_empty() {
+        let file = target().join("bench.json");
+        fs::write(&file, figures.json()).doing(|| format!("write {}", file.display()))?;
+        eprintln!("written to {}", file.display());
+    }
+    Ok(figures)
+}
+
+fn on_a_cluster(figures: &mut Figures, wanted: impl Fn(&str) -> bool) -> Result<()> {
     eprintln!("starting three nodes ...");
     let start = Instant::now();
     let lab = Cluster::start(&Plan::default())?;
-    figures.note("cluster_start_s", start.elapsed().as_secs_f64());
+    let started = start.elapsed();
     eprintln!("building the image, loading it and applying manifests/ ...");
-    figures.note("image_mib", mebibytes(lab.deploy()?.size()?));
-    moves::measure(&lab, &mut figures)?;
-    fence::measure(&lab, &mut figures)?;
-    steady::measure(&lab, &mut figures)?;
-    let file = target().join("bench.json");
-    fs::write(&file, figures.json()).doing(|| format!("write {}", file.display()))?;
-    eprintln!("written to {}", file.display());
-    Ok(figures)
+    let image = lab.deploy()?.size()?;
+    if wanted("size") {
+        figures.note("cluster_start_s", started.as_secs_f64());
+        figures.note("image_mib", mebibytes(image));
+    }
+    if wanted("moves") {
+        moves::measure(&lab, figures)?;
+    }
+    if wanted("fence") {
+        fence::measure(&lab, figures)?;
+    }
+    if wanted("steady") {
+        steady::measure(&lab, figures)?;
+    }
+    Ok(())
 }
 
 #[allow(clippy::cast_precision_loss)] // Sizes of files are far below 2^52.

@@ -1,11 +1,10 @@
 //! How long nobody answers when an address moves, or is taken away by hand.
 
 use super::{
-    audit,
     figures::Figures,
     lab::{
         Cluster, Node, Result,
-        error::Error,
+        audit::boottime_us,
         run::until,
         stage::{Ending, PATIENCE, Stage, Vip},
     },
@@ -75,6 +74,7 @@ fn moved(
 ) -> Result<Duration> {
     let stage = stage(lab)?;
     let node = lab.node(&stage.owner)?;
+    let since = boottime_us()?;
     fault(node)?;
     stage.moved()?;
     let ending = stage.end()?;
@@ -82,7 +82,10 @@ fn moved(
     lab.wait_nodes_ready()?;
     lab.wait_agents_ready()?;
     tally.moves += 1;
-    tally.announced_first += u32::from(announced_first(lab, &ending)?);
+    match lab.status_before_announcement(&ending, since)? {
+        None => tally.announced_first += 1,
+        Some(early) => eprintln!("    {early}"),
+    }
     Ok(tally.add(&ending))
 }
 
@@ -110,15 +113,4 @@ impl Tally {
 fn standby(lab: &Cluster, node: &Node, on: bool) -> Result<()> {
     let patch = format!(r#"{{"spec": {{"standby": {on}}}}}"#);
     lab.kubectl(&["patch", "virtualipnode", node.name(), "--type=merge", "--patch", &patch]).map(drop)
-}
-
-/// Whether the client heard the new owner before the API server heard from it about the object.
-fn announced_first(lab: &Cluster, ending: &Ending) -> Result<bool> {
-    let mac = lab.node(ending.owner())?.mac("eth1")?;
-    let report = &ending.verdict.report;
-    let said = report.addresses.values().flat_map(|address| &address.announcements);
-    let first = said.filter(|said| said.mac == mac).map(|said| said.at_us).min();
-    let first = first.ok_or_else(|| Error::other(format!("{} announced nothing", ending.owner())))?;
-    let written = audit::status_written(lab, ending.owner(), report.start_boottime_us)?;
-    Ok(written.is_none_or(|written| report.start_boottime_us + first < written))
 }

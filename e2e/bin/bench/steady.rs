@@ -1,7 +1,6 @@
 //! What the agents cost when nothing happens.
 
 use super::{
-    audit,
     figures::Figures,
     lab::{
         Cluster, Result,
@@ -37,9 +36,9 @@ fn writes_per_second(lab: &Cluster, vips: u8) -> Result<f64> {
     lab.apply(&all)?;
     lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=120s"])?;
     thread::sleep(REST);
-    let before = audit::written(lab)?;
+    let before = lab.agents_writes()?.len();
     thread::sleep(COUNT);
-    let writes = u32::try_from(audit::written(lab)? - before).unwrap_or(u32::MAX);
+    let writes = u32::try_from(lab.agents_writes()?.len() - before).unwrap_or(u32::MAX);
     Ok(f64::from(writes) / COUNT.as_secs_f64())
 }
 
