@@ -85,7 +85,9 @@ impl World {
         {
             self.process(node).up.remove(address);
         }
-        for action in self.process(node).machine.step(event, clock) {
+        let actions = self.process(node).machine.step(event, clock);
+        self.set_deadline(node);
+        for action in actions {
             self.perform(node, action);
         }
     }
@@ -103,7 +105,8 @@ impl World {
             }
             Action::Set { key, addresses } => self.queue_call(to, Op::Set { key, addresses }),
             Action::Extend(_) => self.queue_call(to, Op::Extend),
-            Action::Send { .. } | Action::Began(_) | Action::Ended(_) => {}
+            Action::Send { to, message } => self.tell(node, &to, &message),
+            Action::Began(_) | Action::Ended(_) => {}
             Action::Done => self.done.push(to),
         }
     }

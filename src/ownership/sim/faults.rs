@@ -29,7 +29,8 @@ impl World {
         self.after(pause, Happening::Fault);
         self.reap();
         let node = self.rng.below(self.nodes.len());
-        match self.rng.below(20) {
+        // In a world without messages the draws stay what they were.
+        match self.rng.below(if self.talk { 30 } else { 20 }) {
             0..=1 => self.kill_and_restart(node),
             2 => self.cut_power(node),
             3..=4 => self.pause(node),
@@ -42,7 +43,8 @@ impl World {
             15..=16 => self.prefer(node),
             17 => self.edit_addresses(),
             18 => self.delete_or_create(),
-            _ => self.meddle(node),
+            19 => self.meddle(node),
+            _ => self.part(node),
         }
     }
 
@@ -189,6 +191,7 @@ impl World {
     fn recover(&mut self) {
         self.faulty = false;
         self.weather = Weather::default();
+        self.reunite();
         self.say(|| "faults are over".into());
         self.edit(|specs| specs.standby.clear());
         for node in 0..self.nodes.len() {

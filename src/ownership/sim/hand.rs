@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::super::event::Event;
 use super::super::lease::Key;
+use super::super::time::Time;
 use super::super::timing::{KERNEL_SLACK, whole_lifetime};
 use super::api::Change;
-use super::node::{Made, Op};
+use super::node::{Made, Node, Op};
 use super::world::{Happening, Proc, World};
 use super::{MILLI, nanos};
 
@@ -34,10 +35,10 @@ impl World {
     pub(super) fn call(&mut self, to: Proc) {
         let node = to.0;
         let clock = self.nodes[node].clock(self.now);
+        let rest = self.process(node).right(clock).map_or(Duration::ZERO, |until| until.since(clock));
+        let lifetime = self.nodes[node].lifetime(rest);
         let process = self.process(node);
         let Some(op) = process.calls.pop_front() else { return };
-        let rest = process.machine.right(clock).map_or(Duration::ZERO, |until| until.since(clock));
-        let lifetime = whole_lifetime(rest);
         let mut put = BTreeMap::new();
         match &op {
             Op::Extend => put.clone_from(&process.up),
@@ -63,10 +64,20 @@ impl World {
     pub(super) fn look(&mut self, to: Proc, made: Made) {
         let node = to.0;
         let clock = self.nodes[node].clock(self.now);
-        let right = self.process(node).machine.right(clock);
-        if right.is_none_or(|until| clock + made.lifetime + KERNEL_SLACK > until) {
-            for address in made.put.keys() {
-                self.remove(node, *address);
+        let right = self.process(node).right(clock);
+        match self.nodes[node].kept(right, made.lifetime, clock) {
+            Kept::All => {}
+            Kept::Less(lifetime) => {
+                for (address, key) in &made.put {
+                    if self.nodes[node].kernel.up.contains_key(address) {
+                        self.put(node, *address, key.clone(), lifetime);
+                    }
+                }
+            }
+            Kept::Nothing => {
+                for address in made.put.keys() {
+                    self.remove(node, *address);
+                }
             }
         }
         let event = match made.op {
@@ -86,10 +97,8 @@ impl World {
     }
 
     fn put(&mut self, node: usize, address: IpAddr, key: Key, lifetime: Duration) {
-        let others = (0..self.nodes.len()).filter(|other| *other != node);
-        let owner = others.into_iter().find(|other| self.nodes[*other].kernel.up.contains_key(&address));
-        if let Some(owner) = owner {
-            self.fail(format!("two owners of {address}: n{node} adds it while n{owner} has it"));
+        if self.nodes[node].kernel.open(self.nodes[node].clock(self.now)) {
+            self.judge(node, address);
         }
         if self.nodes[node].kernel.up.get(&address).is_some_and(|entry| entry.key != key) {
             self.fail(format!("n{node} answers for {address} on behalf of two VirtualIPs"));
@@ -102,6 +111,36 @@ impl World {
         // The slack is what was measured on clocks of rate one.
         let span = self.nodes[node].span(nanos(lifetime) + late);
         self.after(span, Happening::Expire(node, address, generation));
+    }
+
+    /// A node answers for an address: nobody else may.
+    fn judge(&mut self, node: usize, address: IpAddr) {
+        let others = (0..self.nodes.len()).filter(|other| *other != node);
+        let owner = others.into_iter().find(|other| self.nodes[*other].answers(address, self.now));
+        if let Some(owner) = owner {
+            self.fail(format!("two owners of {address}: n{node} answers for it while n{owner} does"));
+        }
+    }
+
+    /// Tells the hand, and the exact fence if there is one, the end of the right, before anything is done under it.
+    pub(super) fn set_deadline(&mut self, node: usize) {
+        let clock = self.nodes[node].clock(self.now);
+        let process = self.process(node);
+        let right = process.machine.right(clock);
+        let before = std::mem::replace(&mut process.deadline, right);
+        let kernel = &mut self.nodes[node].kernel;
+        // As long as this life had no right the kernel goes on under the deadline of the former one.
+        if kernel.fence.is_none() || before == right {
+            return;
+        }
+        let opens = !kernel.open(clock);
+        kernel.fence = Some(right.unwrap_or_default());
+        if opens && kernel.open(clock) {
+            let up: Vec<IpAddr> = kernel.up.keys().copied().collect();
+            for address in up {
+                self.judge(node, address);
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, node: usize, address: IpAddr) {
@@ -140,5 +179,31 @@ impl World {
         for (key, up) in found {
             self.feed(node, Event::Found { key, up });
         }
+    }
+}
+
+/// What may stay of what was given, at the second look at the clock.
+enum Kept {
+    All,
+    /// For so long.
+    Less(Duration),
+    Nothing,
+}
+
+impl Node {
+    /// The lifetime that an address may be given. Behind an exact fence it only tidies up, and one second always fits.
+    fn lifetime(&self, rest: Duration) -> Duration {
+        let fits = whole_lifetime(rest);
+        if self.kernel.fence.is_some() && !rest.is_zero() { fits.max(Duration::from_secs(1)) } else { fits }
+    }
+
+    fn kept(&self, right: Option<Time>, given: Duration, clock: Time) -> Kept {
+        let Some(until) = right else { return Kept::Nothing };
+        if self.kernel.fence.is_none() {
+            let too_long = clock + given + KERNEL_SLACK > until;
+            return if too_long { Kept::Nothing } else { Kept::All };
+        }
+        let fits = self.lifetime(until.since(clock));
+        if fits < given { Kept::Less(fits) } else { Kept::All }
     }
 }

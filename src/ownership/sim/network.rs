@@ -50,9 +50,20 @@ pub(super) struct Weather {
 }
 
 impl World {
+    /// When a request that is sent now is given up.
+    pub(super) fn timeout(&self, node: usize) -> Instant {
+        self.now + self.nodes[node].span(nanos(self.timing.call_timeout()))
+    }
+
     pub(super) fn send(&mut self, from: Proc, request: Request) {
+        if request == Request::List {
+            self.process(from.0).lists += 1;
+        }
+        if self.refused(from, &request) {
+            return;
+        }
+        let timeout = self.timeout(from.0);
         let node = &self.nodes[from.0];
-        let timeout = self.now + node.span(nanos(self.timing.call_timeout()));
         let cut = self.now < node.cut_until;
         let Weather { slow, mute, lost } = self.weather;
         let mut reach = self.rng.between(MILLI / 2, 4 * MILLI);
@@ -62,13 +73,12 @@ impl World {
             reach = u64::MAX;
         }
         let back = self.rng.between(MILLI / 2, 4 * MILLI);
-        let answered = (!cut && !self.rng.chance(mute) && reach != u64::MAX)
-            .then(|| self.now + reach + back)
-            .filter(|at| *at < timeout);
-        if answered.is_none() {
-            let given_up =
-                request.given_up().map_or(Happening::ListAgain(from), |e| Happening::Give(from, e));
-            self.at(timeout, given_up);
+        let comes = (!cut && !self.rng.chance(mute) && reach != u64::MAX).then(|| self.now + reach + back);
+        let in_time = comes.filter(|at| *at < timeout);
+        // The agent waits on for an answer that it has given up, and tells it.
+        let answered = if self.talk { comes } else { in_time };
+        if in_time.is_none() {
+            self.at(timeout, self.given_up(from, &request));
         }
         if reach != u64::MAX {
             self.after(reach, Happening::Arrive(from, request, answered));
@@ -76,6 +86,9 @@ impl World {
     }
 
     pub(super) fn arrive(&mut self, from: Proc, request: Request, answered: Option<Instant>) {
+        if self.away() {
+            return self.hang(from, request);
+        }
         let before = self.api.log.len();
         let event = match request {
             Request::WriteNode(write) => {
@@ -142,6 +155,9 @@ impl World {
         if self.now < open_at {
             return self.at(open_at, Happening::Watch(to));
         }
+        if self.away() {
+            return self.at(self.back(), Happening::Watch(to));
+        }
         let cursor = self.process(to.0).cursor;
         if let Some(change) = self.api.log.get(cursor).cloned() {
             self.process(to.0).cursor += 1;
@@ -162,6 +178,7 @@ impl World {
         self.process(to.0).cursor = cursor;
         self.process(to.0).listed = true;
         self.feed(to.0, Event::Synced);
+        self.introduce(to.0);
         for _ in cursor..self.api.log.len() {
             self.publish_to(to);
         }

@@ -41,6 +41,8 @@ pub(super) struct Process {
     /// Ticks in a row at one moment.
     pub(super) spins: u32,
     pub(super) listed: bool,
+    /// How often it asked for a list.
+    pub(super) lists: u64,
     /// The next entry of the API server's log that the watch delivers.
     pub(super) cursor: usize,
     /// When the watch delivers the last entry that is on its way.
@@ -52,6 +54,20 @@ pub(super) struct Process {
     pub(super) specs: Specs,
     pub(super) wants: BTreeMap<Key, Want>,
     pub(super) leaving: bool,
+    /// The end of its right as its hand and the fence were told last.
+    pub(super) deadline: Option<Time>,
+}
+
+impl Process {
+    /// Whether it has waited for the last of so many lists, and has none.
+    pub(super) fn lists_in_vain(&self, lists: u64) -> bool {
+        !self.listed && self.lists == lists
+    }
+
+    /// The end of the right that its hand acts under.
+    pub(super) fn right(&self, clock: Time) -> Option<Time> {
+        self.deadline.filter(|until| clock < *until)
+    }
 }
 
 pub(super) struct Node {
@@ -85,7 +101,7 @@ impl Node {
     pub(super) fn boot(&mut self, now: Instant) {
         self.off = false;
         self.booted = now;
-        self.kernel.up.clear();
+        self.kernel.boot();
     }
 
     pub(super) fn start(&mut self, machine: Machine, incarnation: u64, specs: Specs) {
@@ -95,6 +111,7 @@ impl Node {
             tick: 0,
             spins: 0,
             listed: false,
+            lists: 0,
             cursor: 0,
             watched: 0,
             calls: VecDeque::new(),
@@ -103,6 +120,7 @@ impl Node {
             specs,
             wants: BTreeMap::new(),
             leaving: false,
+            deadline: None,
         });
     }
 
@@ -120,6 +138,10 @@ impl Node {
     /// A span of its clock in the world's time.
     pub(super) fn span(&self, nanos: u64) -> u64 {
         u64::try_from((u128::from(nanos) * MILLION).div_ceil(u128::from(self.rate))).unwrap()
+    }
+
+    pub(super) fn answers(&self, address: IpAddr, now: Instant) -> bool {
+        self.kernel.answers(address, self.clock(now))
     }
 
     pub(super) fn reachable_at(&self) -> Instant {

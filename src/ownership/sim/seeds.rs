@@ -2,41 +2,52 @@
 
 use super::world::World;
 use super::{SECOND, address, key, seconds};
-use crate::ownership::timing::Timing;
+use crate::ownership::source::Mode;
+use crate::ownership::timing::{Fence, Timing};
 use std::time::Duration;
 
-fn world(seed: u64) -> World {
-    let nodes = 2 + usize::try_from(seed % 3).unwrap();
-    let timing = Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap();
-    let mut world = World::new(seed, nodes, timing);
+fn timing() -> Timing {
+    Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap()
+}
+
+fn populated(mut world: World) -> World {
     world.create(key(0), [address(1), address(2)]);
     world.create(key(1), [address(2), address(3)]);
-    (0..nodes).for_each(|node| world.start(node));
+    (0..world.nodes.len()).for_each(|node| world.start(node));
     world
 }
 
-fn show(seed: u64) -> String {
-    let mut world = world(seed);
-    world.trace = Some(Vec::new());
-    world.suffer(60 * SECOND);
-    world.trace.unwrap_or_default().join("\n")
+/// Rights from Leases alone.
+fn lease_world(seed: u64) -> World {
+    populated(World::new(seed, 2 + usize::try_from(seed % 3).unwrap(), timing()))
+}
+
+/// Rights from witnesses, in either mode.
+fn witness_world(seed: u64) -> World {
+    let mode = if seed.is_multiple_of(2) { Mode::Both } else { Mode::Witness };
+    let nodes = 2 + usize::try_from(seed / 2 % 4).unwrap();
+    let period = Duration::from_millis([300, 1000, 3000][usize::try_from(seed / 8 % 3).unwrap()]);
+    let timing = timing().with_witnesses(mode, period, Fence::Exact).unwrap();
+    populated(World::talking(seed, nodes, timing))
 }
 
 fn environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-#[test]
-fn random_faults_never_make_two_owners_and_end_in_order() {
+fn survive(world: impl Fn(u64) -> World, span: u64, seeds: u64) {
     if let Some(seed) = environment("VIRTUALIP_SEED") {
-        println!("{}", show(seed));
+        let mut world = world(seed);
+        world.trace = Some(Vec::new());
+        world.suffer(span);
+        println!("{}", world.trace.unwrap_or_default().join("\n"));
     }
-    let seeds = environment("VIRTUALIP_SEEDS").unwrap_or(300);
+    let seeds = environment("VIRTUALIP_SEEDS").unwrap_or(seeds);
     let first = environment("VIRTUALIP_FIRST_SEED").unwrap_or(1);
     let mut failed = Vec::new();
     for seed in first..first + seeds {
         let mut world = world(seed);
-        world.suffer(60 * SECOND);
+        world.suffer(span);
         if let Some(failure) = world.failure {
             println!("seed {seed} at {:.3} s: {failure}", seconds(world.now));
             failed.push(seed);
@@ -46,4 +57,14 @@ fn random_faults_never_make_two_owners_and_end_in_order() {
         }
     }
     assert!(failed.is_empty(), "failed seeds (show one with VIRTUALIP_SEED=n): {failed:?}");
+}
+
+#[test]
+fn random_faults_never_make_two_owners_and_end_in_order() {
+    survive(lease_world, 60 * SECOND, 300);
+}
+
+#[test]
+fn random_faults_among_witnesses_never_make_two_owners_and_end_in_order() {
+    survive(witness_world, 120 * SECOND, 200);
 }

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::event::Event;
+use super::super::message::Message;
+use super::super::time::Time;
 use super::super::timing::Timing;
 use super::api::{Api, Change};
 use super::network::{Request, Weather};
 use super::node::{Made, Node, Process};
+use super::outage::Outage;
 use super::placement::Specs;
+use super::post::{Currents, Silence};
 use super::rng::Rng;
 use super::{Instant, MILLI, SECOND, seconds};
 
@@ -20,9 +24,18 @@ pub(super) type Proc = (usize, u64);
 pub(super) enum Happening {
     /// A request reaches the API server; its answer arrives after this time, if at all.
     Arrive(Proc, Request, Option<Instant>),
+    /// A request waits for an API server that hangs.
+    Hang(Proc, Request),
     Give(Proc, Event),
+    /// A message reaches a node.
+    Deliver {
+        from: usize,
+        to: usize,
+        message: Message,
+    },
     Listed(Proc, Vec<Change>, usize),
-    ListAgain(Proc),
+    /// The last of so many lists was not answered.
+    ListAgain(Proc, u64),
     Tick(Proc, u64),
     Watch(Proc),
     Call(Proc),
@@ -45,6 +58,13 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) specs: Specs,
     pub(super) weather: Weather,
+    pub(super) outage: Outage,
+    /// Whether agents can send messages to each other.
+    pub(super) talk: bool,
+    pub(super) currents: Currents,
+    pub(super) silence: Silence,
+    /// Sent so far.
+    pub(super) messages: u64,
     pub(super) incarnations: u64,
     /// Processes that said `Done`.
     pub(super) done: Vec<Proc>,
@@ -69,12 +89,24 @@ impl World {
             nodes,
             specs: Specs::default(),
             weather: Weather::default(),
+            outage: Outage::default(),
+            talk: false,
+            currents: Currents::default(),
+            silence: Silence::default(),
+            messages: 0,
             incarnations: 0,
             done: Vec::new(),
             faulty: false,
             trace: None,
             failure: None,
         }
+    }
+
+    /// A world in which agents talk, and every kernel has an exact fence.
+    pub(super) fn talking(seed: u64, nodes: usize, timing: Timing) -> Self {
+        let mut world = Self { talk: true, ..Self::new(seed, nodes, timing) };
+        world.nodes.iter_mut().for_each(|node| node.kernel.fence = Some(Time::default()));
+        world
     }
 
     pub(super) fn at(&mut self, at: Instant, happening: Happening) {
@@ -123,7 +155,7 @@ impl World {
         let to = match &happening {
             Happening::Give(to, _)
             | Happening::Listed(to, ..)
-            | Happening::ListAgain(to)
+            | Happening::ListAgain(to, _)
             | Happening::Tick(to, _)
             | Happening::Watch(to)
             | Happening::Call(to)
@@ -131,6 +163,8 @@ impl World {
             | Happening::Specs(to)
             | Happening::Abandon(to) => *to,
             Happening::Arrive(from, request, answer) => return self.arrive(*from, request.clone(), *answer),
+            Happening::Hang(from, request) => return self.awake(*from, request.clone()),
+            Happening::Deliver { from, to, message } => return self.deliver(*from, *to, message.clone()),
             Happening::Expire(node, address, generation) => return self.expire(*node, *address, *generation),
             Happening::Start(node) => return self.start(*node),
             Happening::Fault => return self.fault(),
@@ -145,7 +179,9 @@ impl World {
         match happening {
             Happening::Give(_, event) => self.give(to.0, event),
             Happening::Listed(_, changes, cursor) => self.listed(to, changes, cursor),
-            Happening::ListAgain(_) if !self.process(to.0).listed => self.send(to, Request::List),
+            Happening::ListAgain(_, lists) if self.process(to.0).lists_in_vain(lists) => {
+                self.send(to, Request::List);
+            }
             Happening::Tick(_, serial) if self.process(to.0).tick == serial => self.give(to.0, Event::Tick),
             Happening::Watch(_) => self.watch(to),
             Happening::Call(_) => self.call(to),
@@ -167,9 +203,9 @@ impl World {
         self.nodes[node].process.as_ref().map(|process| (node, process.incarnation))
     }
 
-    /// Where an address is up.
+    /// Which nodes answer for an address.
     pub(super) fn owners(&self, address: IpAddr) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|node| self.nodes[*node].kernel.up.contains_key(&address)).collect()
+        (0..self.nodes.len()).filter(|node| self.nodes[*node].answers(address, self.now)).collect()
     }
 }
 
