@@ -2,7 +2,7 @@
 
 use super::vip::{Vip, holders, manifest};
 use crate::{
-    lab::{Cluster, deploy::manifests},
+    lab::{Cluster, Node, Result, deploy::manifests},
     runner::Outcome,
 };
 use serde_json::json;
@@ -13,12 +13,15 @@ super::tests![uninstalling_leaves_nothing_behind];
 pub const LIMIT: &str = "--timeout=60s";
 
 fn uninstalling_leaves_nothing_behind(lab: &Cluster) -> Outcome {
+    let traces = || lab.nodes().iter().map(Node::fence_traces).collect::<Result<Vec<_>>>();
+    let before = traces()?;
     let addresses = ["192.168.200.240", "2001:db8::240", "192.168.200.241", "192.168.200.242"];
     for (name, addresses) in [("a", &addresses[..2]), ("b", &addresses[2..3]), ("c", &addresses[3..])] {
         Vip::ready(lab, name, addresses)?;
     }
     // One that nobody can have must not be in the way either.
     lab.apply(&manifest("d", &json!({"addresses": ["203.0.113.1"]})).to_string())?;
+    assert_ne!(traces()?, before, "some node has a fence");
     let verdict =
         lab.watch_while(&addresses, || lab.kubectl(&["delete", "-k", &manifests(), LIMIT]).map(drop))?;
     assert!(!verdict.ever_two());
@@ -36,5 +39,6 @@ fn uninstalling_leaves_nothing_behind(lab: &Cluster) -> Outcome {
     for node in lab.nodes() {
         assert!(node.agent().is_err(), "an agent is left on {}", node.name());
     }
+    assert_eq!(traces()?, before, "what `tc` and the BPF file systems show");
     Ok(())
 }

@@ -4,8 +4,10 @@ use serde_json::{Map, Value, json};
 use std::{fmt::Write, time::Duration};
 
 /// What each figure may be at most.
-const BARS: [(&str, f64); 10] = [
+const BARS: [(&str, f64); 12] = [
     ("fence_ns_per_packet", 60.0),
+    ("fence_ns_per_packet_of_others", 60.0),
+    ("idle_cpu_100_vips_percent", 0.5),
     ("handover_p50_ms", 8.0),
     ("power_off_max_ms", 3200.0),
     ("repair_by_hand_p50_ms", 50.0),

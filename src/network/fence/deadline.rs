@@ -14,7 +14,7 @@ use aya::maps::{Array, Map};
 use super::error::FenceError;
 
 /// All addresses of a node share its right, so that one write moves the deadline of a thousand.
-pub(super) const SLOT: u32 = 0;
+const SLOT: u32 = 0;
 
 /// The deadline in the kernel. Clones are the same cell.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ mod deadline;
 mod error;
 mod place;
 mod program;
+mod sieve;
 
 use std::{
     collections::BTreeSet,

@@ -13,18 +13,16 @@ use aya::{
 };
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
-use super::{
-    deadline::{Cell, SLOT},
-    error::FenceError,
-};
+use super::{deadline::Cell, error::FenceError, sieve::Sieve};
 
 /// Empty where no BPF compiler was found: see build.rs.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fence.bpf.o"));
 
 /// Maps are found again under these names: whoever changes what is in one gives it another name.
-const MAPS: [&str; 4] = [GUARDED4, GUARDED6, DEADLINES, INTERFACES];
+const MAPS: [&str; 5] = [GUARDED4, GUARDED6, SIEVE, DEADLINES, INTERFACES];
 const GUARDED4: &str = "guarded4";
 const GUARDED6: &str = "guarded6";
+const SIEVE: &str = "sieve";
 const DEADLINES: &str = "deadlines";
 const INTERFACES: &str = "interfaces";
 
@@ -52,6 +50,7 @@ impl Way {
 pub(super) struct Program {
     object: Ebpf,
     cell: Cell,
+    sieve: Sieve,
     pins: PathBuf,
     pinned: bool,
 }
@@ -80,7 +79,10 @@ impl Program {
             taken.map_err(|source| FenceError::Program(Box::new(source)))?;
         }
         let cell = Cell::new(object.take_map(DEADLINES).ok_or(FenceError::Missing(DEADLINES))?)?;
-        Ok(Self { object, cell, pins: pins.to_owned(), pinned })
+        let guarded = guarded(&object)?;
+        let sieve = object.take_map(SIEVE).ok_or(FenceError::Missing(SIEVE))?;
+        let sieve = Sieve::new(sieve, &guarded).map_err(failed(SIEVE))?;
+        Ok(Self { object, cell, sieve, pins: pins.to_owned(), pinned })
     }
 
     pub(super) fn classifier(&mut self, way: Way) -> Result<&mut SchedClassifier, FenceError> {
@@ -99,9 +101,10 @@ impl Program {
         self.unpin()?;
         fs::create_dir(&self.pins).map_err(self.directory())?;
         self.cell.pin(&self.pins.join(DEADLINES))?;
-        for name in [GUARDED4, GUARDED6, INTERFACES] {
+        for name in [GUARDED4, GUARDED6, SIEVE, INTERFACES] {
             let path = self.pins.join(name);
-            let map = self.object.map(name).ok_or(FenceError::Missing(name))?;
+            let map = if name == SIEVE { Some(self.sieve.map()) } else { self.object.map(name) };
+            let map = map.ok_or(FenceError::Missing(name))?;
             map.pin(&path).map_err(|source| FenceError::Pin { path, source: Box::new(source) })?;
         }
         self.pinned = true;
@@ -123,10 +126,8 @@ impl Program {
     }
 
     /// The addresses that are judged.
-    pub(super) fn guarded(&mut self) -> Result<Vec<IpAddr>, FenceError> {
-        let four = keys::<[u8; 4]>(self.map(GUARDED4)?).map_err(failed("guarded addresses"))?;
-        let six = keys::<[u8; 16]>(self.map(GUARDED6)?).map_err(failed("guarded addresses"))?;
-        Ok(four.into_iter().map(IpAddr::from).chain(six.into_iter().map(IpAddr::from)).collect())
+    pub(super) fn guarded(&self) -> Result<Vec<IpAddr>, FenceError> {
+        guarded(&self.object)
     }
 
     /// Whether this address is judged.
@@ -140,20 +141,28 @@ impl Program {
 
     /// From now on this address is judged.
     pub(super) fn insert(&mut self, address: IpAddr) -> Result<(), FenceError> {
+        if self.guards(address)? {
+            return Ok(());
+        }
+        let refused = |source| FenceError::Guard { address, source: Box::new(source) };
+        self.sieve.insert(address).map_err(refused)?;
         let inserted = match address {
-            IpAddr::V4(v4) => put(self.map(GUARDED4)?, v4.octets(), SLOT),
-            IpAddr::V6(v6) => put(self.map(GUARDED6)?, v6.octets(), SLOT),
+            IpAddr::V4(v4) => put(self.map(GUARDED4)?, v4.octets(), 0),
+            IpAddr::V6(v6) => put(self.map(GUARDED6)?, v6.octets(), 0),
         };
-        inserted.map_err(|source| FenceError::Guard { address, source: Box::new(source) })
+        inserted.map_err(refused)
     }
 
     /// This address is nothing to us any more.
     pub(super) fn remove(&mut self, address: IpAddr) -> Result<(), FenceError> {
+        if !self.guards(address)? {
+            return Ok(());
+        }
         let removed = match address {
             IpAddr::V4(v4) => take(self.map(GUARDED4)?, v4.octets()),
             IpAddr::V6(v6) => take(self.map(GUARDED6)?, v6.octets()),
         };
-        removed.map_err(failed("guarded addresses"))
+        removed.and_then(|()| self.sieve.remove(address)).map_err(failed("guarded addresses"))
     }
 
     /// The interfaces on which we stand, each with whether the qdisc there is ours.
@@ -176,13 +185,20 @@ impl Program {
     }
 }
 
+fn guarded(object: &Ebpf) -> Result<Vec<IpAddr>, FenceError> {
+    let map = |name| object.map(name).ok_or(FenceError::Missing(name));
+    let four = keys::<[u8; 4]>(map(GUARDED4)?).map_err(failed("guarded addresses"))?;
+    let six = keys::<[u8; 16]>(map(GUARDED6)?).map_err(failed("guarded addresses"))?;
+    Ok(four.into_iter().map(IpAddr::from).chain(six.into_iter().map(IpAddr::from)).collect())
+}
+
 fn classifier(object: &mut Ebpf, way: Way) -> Result<&mut SchedClassifier, FenceError> {
     let program = object.program_mut(way.program()).ok_or(FenceError::Missing(way.program()))?;
     program.try_into().map_err(|source| FenceError::Program(Box::new(source)))
 }
 
-fn keys<K: Pod>(map: &mut Map) -> Result<Vec<K>, MapError> {
-    HashMap::<&mut MapData, K, u32>::try_from(map)?.keys().collect()
+fn keys<K: Pod>(map: &Map) -> Result<Vec<K>, MapError> {
+    HashMap::<&MapData, K, u32>::try_from(map)?.keys().collect()
 }
 
 fn has<K: Pod>(map: &mut Map, key: K) -> Result<bool, MapError> {

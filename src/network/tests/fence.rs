@@ -273,6 +273,27 @@ fn the_next_life_finds_what_the_former_one_left() {
     });
 }
 
+/// The program looks at the last digits first: 13 bits of them.
+#[test]
+fn whoever_shares_its_last_digits_with_a_guarded_address_goes_free_or_is_fenced_for_itself() {
+    on_node(async |client| {
+        let (mut fence, near) = (guarding().await, near().await);
+        ip("addr add 198.51.34.200/32 dev near");
+        client.ip("route add 198.51.34.200/32 dev far");
+        let twin: IpAddr = "198.51.34.200".parse().unwrap();
+        let (ours, theirs) = (socket("198.51.34.200"), client.run(|| socket(FAR)));
+        ours.send_to(&[7], theirs.local_addr().unwrap()).unwrap();
+        assert_eq!(hear(&theirs), 7, "not guarded");
+        fence.guard(near.index, twin).unwrap();
+        fence.release(near.index, vips()[0]).await.unwrap();
+        let traffic = Traffic::new(fence.deadline());
+        traffic.expect(|byte| _ = ours.send_to(&[byte], theirs.local_addr().unwrap()), || hear(&theirs));
+        drop(fence);
+        let traffic = Traffic::new(open().deadline());
+        traffic.expect(|byte| _ = ours.send_to(&[byte], theirs.local_addr().unwrap()), || hear(&theirs));
+    });
+}
+
 #[test]
 fn an_upgrade_leaves_no_moment_without_the_fence() {
     on_node(async |client| {
