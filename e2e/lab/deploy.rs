@@ -116,3 +116,8 @@ impl Node {
 pub fn manifests() -> String {
     root().join("manifests").to_string_lossy().into_owned()
 }
+
+/// The folder of an overlay over them.
+pub fn overlay(name: &str) -> String {
+    root().join("overlays").join(name).to_string_lossy().into_owned()
+}

@@ -16,6 +16,7 @@ mod nodes;
 mod outages;
 mod peers;
 mod placement;
+mod realtime;
 mod rights;
 mod shipping;
 mod tokens;
@@ -47,6 +48,7 @@ pub fn all() -> Vec<Case> {
         faults::all(),
         agents::all(),
         fence::all(),
+        realtime::all(),
         nodes::all(),
         links::all(),
         foreign::all(),

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use super::realtime;
+use crate::observe::metrics::Metrics;
 
 /// A thread to be, with timers and sockets of its own.
 pub struct OwnThread(Option<Runtime>);
@@ -26,18 +27,19 @@ impl OwnThread {
         open()
     }
 
-    /// Does `work` there, until it is done.
+    /// Does `work` there, until it is done; `metrics` say how the system treats that thread.
     ///
     /// # Errors
     /// When the system refuses a thread.
     pub async fn run<F: Future<Output = ()>>(
         mut self,
+        metrics: Metrics,
         work: impl FnOnce() -> F + Send + 'static,
     ) -> io::Result<()> {
         let Some(runtime) = self.0.take() else { return Ok(()) };
         let (done, awaited) = oneshot::channel();
         thread::Builder::new().name("rights".to_owned()).spawn(move || {
-            prefer();
+            prefer(&metrics);
             runtime.block_on(work());
             // Nobody listens only if the process is about to end.
             let _ = done.send(());
@@ -57,14 +59,18 @@ impl Drop for OwnThread {
     }
 }
 
-fn prefer() {
-    match realtime::prefer_this_thread() {
+fn prefer(metrics: &Metrics) {
+    let realtime = realtime::prefer_this_thread();
+    metrics.loop_realtime.set(realtime.is_ok().into());
+    match realtime {
         Ok(()) => info!("the loop runs before ordinary programs"),
         Err(error) => {
             info!(%error, "the loop runs as ordinary programs do: real-time priority is not allowed");
         }
     }
-    if let Err(error) = realtime::lock_memory() {
+    let locked = realtime::lock_memory();
+    metrics.memory_locked.set(locked.is_ok().into());
+    if let Err(error) = locked {
         info!(%error, "memory is not locked: it is not allowed");
     }
 }
@@ -74,6 +80,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::observe::metrics;
 
     #[tokio::test]
     async fn work_is_done_on_a_thread_with_timers_of_its_own() {
@@ -90,7 +97,7 @@ mod tests {
             socket.recv(&mut [0; 1]).await.unwrap();
             tell.send(thread::current().name().map(str::to_owned)).unwrap();
         };
-        own.run(work).await.unwrap();
+        own.run(metrics::registry().0, work).await.unwrap();
         assert_eq!(told.await.unwrap().as_deref(), Some("rights"));
         drop(OwnThread::new().unwrap());
     }

@@ -131,6 +131,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     tokio::spawn(introduce(clients.objects.clone(), options.node.clone()));
     tokio::spawn(tell_when_listed(objects.clone(), inputs.clone()));
 
+    let metrics = sinks.metrics.clone();
     let me = NodeName(options.node.clone());
     info!(node = %me, duration = ?timing.duration, renew = ?timing.renew, "starting");
     let outside = Outside {
@@ -148,7 +149,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let machine = Machine::new(me.clone(), timing, incarnation()?);
     let planner = Planner::new(options.node, objects);
     let agent = Agent::new(machine, me, planner, outside, links);
-    own.run(move || agent.run(door)).await.map_err(Error::Thread)?;
+    own.run(metrics, move || agent.run(door)).await.map_err(Error::Thread)?;
     info!("stopped");
     Ok(())
 }

@@ -45,6 +45,10 @@ pub struct Metrics {
     pub conflicts: Counter,
     kernel_operations: Family<KernelLabels, Counter>,
     loop_lateness: Histogram,
+    /// 1 where the loop runs before ordinary programs.
+    pub loop_realtime: Gauge,
+    /// 1 where the agent's memory stays in RAM.
+    pub memory_locked: Gauge,
     /// Events that were not sent: too many, or the API server was away.
     pub events_dropped: Counter,
 }
@@ -89,6 +93,8 @@ impl Metrics {
             kernel_operations: Family::default(),
             // From 0.1 ms, a quiet machine, to 1.6 s, when rights end.
             loop_lateness: Histogram::new(exponential_buckets(0.0001, 4.0, 8)),
+            loop_realtime: Gauge::default(),
+            memory_locked: Gauge::default(),
             events_dropped: Counter::default(),
         }
     }
@@ -158,6 +164,16 @@ impl Metrics {
             "How much later than due the agent's loop woke; rights are lost when this nears their length",
             Unit::Seconds,
             self.loop_lateness.clone(),
+        );
+        registry.register(
+            "loop_realtime",
+            "1 where the agent's loop has real-time priority, 0 where it waits among ordinary programs",
+            self.loop_realtime.clone(),
+        );
+        registry.register(
+            "memory_locked",
+            "1 where the agent's memory is locked and never waits for a disk, 0 where it may",
+            self.memory_locked.clone(),
         );
         registry.register(
             "events_dropped",
@@ -250,6 +266,8 @@ mod tests {
             "virtualip_conflicts_total 1",
             "virtualip_kernel_operations_total{operation=\"remove\",outcome=\"error\"} 1",
             "virtualip_loop_lateness_seconds_count 1",
+            "virtualip_loop_realtime 0",
+            "virtualip_memory_locked 0",
             "virtualip_events_dropped_total 0",
             "virtualip_right_source{source=\"lease\"} 0",
             "virtualip_right_source{source=\"both\"} 1",
