@@ -9,7 +9,7 @@ BINDIR ?= /usr/local/bin
 PROGRAM ?=
 STATIC = x86_64-unknown-linux-musl
 
-.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench chaos lint licences clean-lab
+.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench chaos instants lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
@@ -19,9 +19,11 @@ help:
 	@echo 'make pacemaker      a real Pacemaker on two nodes that starts, monitors, moves and stops an address with it'
 	@echo 'make install-ocf    the program, and the resource agent ocf:virtualip:VirtualIP where Pacemaker finds it;'
 	@echo '                    DESTDIR, BINDIR, OCF_ROOT; PROGRAM=FILE for one that was built elsewhere'
-	@echo 'make bench [T=part]  the figures, as a table and in target/bench.json; or only size, many, moves, fence, steady'
+	@echo 'make bench [T=part]  the figures, as a table and in target/bench.json; or only size, many, moves, fence, idle, steady'
 	@echo 'make chaos          every fault N times (20), as a table and in target/chaos.json; T=part of a cell, MODES=lease,both,witness,'
 	@echo '                    SEED=number, RESUME=1 goes on where the file ends'
+	@echo 'make instants       the agent of an owner stopped or killed at N random instants (200), and whether the node answered after its'
+	@echo '                    deadline; to target/instants.json; SEED=number, RESUME=1 adds to the file'
 	@echo 'make lint           formatting, clippy'
 	@echo 'make licences       what our dependencies may be used for, and which are banned'
 	@echo 'make build image    the static release binary; the container image around it'
@@ -71,6 +73,12 @@ chaos: export SEED := $(SEED)
 chaos: export RESUME := $(RESUME)
 chaos: deps
 	@$(CARGO) run --quiet --example chaos
+
+instants: export N := $(N)
+instants: export SEED := $(SEED)
+instants: export RESUME := $(RESUME)
+instants: deps
+	@$(CARGO) run --quiet --example instants
 
 lint:
 	$(CARGO) fmt --check
