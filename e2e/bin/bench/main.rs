@@ -2,6 +2,7 @@
 
 mod fence;
 mod figures;
+mod idle;
 #[path = "../../lab/mod.rs"]
 #[allow(dead_code, unused_imports)] // Each program uses its part of the lab.
 mod lab;
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
 }
 
 /// The parts of the benchmark, in their order.
-const PARTS: [&str; 5] = ["size", "many", "moves", "fence", "steady"];
+const PARTS: [&str; 6] = ["size", "many", "moves", "fence", "idle", "steady"];
 
 /// Measures the parts that the command line names, or all of them, which are then written down.
 fn measure() -> Result<Figures> {
@@ -83,6 +84,9 @@ fn on_a_cluster(figures: &mut Figures, wanted: impl Fn(&str) -> bool) -> Result<
     }
     if wanted("fence") {
         fence::measure(&lab, figures)?;
+    }
+    if wanted("idle") {
+        idle::measure(&lab, figures)?;
     }
     if wanted("steady") {
         steady::measure(&lab, figures)?;

@@ -1,0 +1,79 @@
+//! What an owner of many costs its node when nothing happens.
+
+use super::{
+    figures::Figures,
+    lab::{
+        Cluster, Node, Result,
+        error::{Doing, Error},
+        stage::Vip,
+    },
+};
+use nix::{
+    time::{ClockId, clock_gettime},
+    unistd::Pid,
+};
+use std::{fs, ops::Range, thread, time::Duration};
+
+/// The last digits of their addresses, of both families.
+const DIGITS: Range<u8> = 100..200;
+/// After this nothing is left of the beginning: first announcements, statuses.
+const REST: Duration = Duration::from_secs(15);
+/// How long is counted.
+const COUNT: Duration = Duration::from_secs(30);
+
+/// Measures it on a node that has all of them.
+///
+/// # Errors
+/// When one of them gets no node.
+pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
+    let [owner, others @ ..] = lab.nodes() else { return Err(Error::other("the lab has no nodes")) };
+    eprintln!(
+        "measuring {} with {} VirtualIPs, idle, over {} s ...",
+        owner.name(),
+        DIGITS.len(),
+        COUNT.as_secs()
+    );
+    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=60s"])?;
+    others.iter().try_for_each(|node| standby(lab, node, true))?;
+    let all: String = DIGITS.map(|digits| Vip::dual(&format!("web-{digits}"), digits).manifest()).collect();
+    lab.apply(&all)?;
+    lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=120s"])?;
+    others.iter().try_for_each(|node| standby(lab, node, false))?;
+    thread::sleep(REST);
+    let agent = owner.agent()?.pid;
+    let before = (processor_time(agent)?, wakes(agent)?);
+    thread::sleep(COUNT);
+    let busy = processor_time(agent)?.saturating_sub(before.0);
+    let woke = wakes(agent)?.saturating_sub(before.1);
+    let held = lab.kubectl(&["get", "virtualips", "-o", "jsonpath={.items[*].status.node}"])?;
+    if held.split_whitespace().filter(|node| *node == owner.name()).count() != DIGITS.len() {
+        return Err(Error::other(format!("not all are on {}: {held}", owner.name())));
+    }
+    let vips = DIGITS.len();
+    figures.note(&format!("idle_cpu_{vips}_vips_percent"), busy.as_secs_f64() * 100.0 / COUNT.as_secs_f64());
+    figures.note(&format!("idle_wakes_{vips}_vips_per_s"), f64::from(woke) / COUNT.as_secs_f64());
+    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=60s"]).map(drop)
+}
+
+fn standby(lab: &Cluster, node: &Node, standby: bool) -> Result<()> {
+    let patch = format!(r#"{{"spec": {{"standby": {standby}}}}}"#);
+    lab.kubectl(&["patch", "virtualipnode", node.name(), "--type=merge", "--patch", &patch]).map(drop)
+}
+
+/// Processor time of all threads of a process, within and without the kernel.
+fn processor_time(pid: u32) -> Result<Duration> {
+    let asked = ClockId::pid_cpu_clock_id(Pid::from_raw(pid.cast_signed())).and_then(clock_gettime);
+    asked.map(Duration::from).doing(|| format!("ask for the processor time of process {pid}"))
+}
+
+/// How often one of its threads went to sleep.
+fn wakes(pid: u32) -> Result<u32> {
+    let tasks = format!("/proc/{pid}/task");
+    let threads = fs::read_dir(&tasks).doing(|| format!("read {tasks}"))?;
+    let texts = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
+    let counts = texts.filter_map(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|number| number.trim().parse::<u32>().ok())
+    });
+    Ok(counts.sum())
+}
