@@ -1,6 +1,9 @@
 //! What the kernel's netlink messages say, in the terms of this room.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use rtnetlink::packet_route::{
@@ -28,6 +31,9 @@ pub(super) struct Configured {
     pub subnet: IpNet,
     pub marked: bool,
     pub label: Option<String>,
+    pub broadcast: Option<Ipv4Addr>,
+    /// Whether it brought the route to its prefix.
+    pub prefix_route: bool,
     pub valid_for: Option<Duration>,
     /// The kernel still asks whether another host has it, and does not answer for it yet.
     pub tentative: bool,
@@ -37,14 +43,18 @@ impl Configured {
     /// None for a message without a unicast address.
     pub fn read(message: &AddressMessage, mark: Mark) -> Option<Self> {
         let (mut local, mut peer, mut label, mut valid) = (None, None, None, FOREVER);
-        let mut tentative = false;
+        let (mut broadcast, mut tentative, mut prefix_route) = (None, false, true);
         for attribute in &message.attributes {
             match attribute {
                 AddressAttribute::Local(address) => local = Some(*address),
                 AddressAttribute::Address(address) => peer = Some(*address),
                 AddressAttribute::Label(text) => label = Some(text.clone()),
                 AddressAttribute::CacheInfo(info) => valid = info.ifa_valid,
-                AddressAttribute::Flags(flags) => tentative = flags.contains(AddressFlags::Tentative),
+                AddressAttribute::Broadcast(address) => broadcast = Some(*address),
+                AddressAttribute::Flags(flags) => {
+                    tentative = flags.contains(AddressFlags::Tentative);
+                    prefix_route = !flags.contains(AddressFlags::Noprefixroute);
+                }
                 _ => {}
             }
         }
@@ -57,6 +67,8 @@ impl Configured {
             subnet: IpNet::new(peer.unwrap_or(own), prefix).ok()?,
             marked: mark.is_on(&message.attributes),
             label,
+            broadcast,
+            prefix_route,
             valid_for: (valid != FOREVER).then(|| Duration::from_secs(valid.into())),
             tentative,
         })

@@ -16,6 +16,7 @@ pub mod fence;
 mod filter;
 mod host_lock;
 mod kernel;
+mod likeness;
 mod link;
 mod listener;
 mod mac;

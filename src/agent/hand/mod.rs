@@ -36,10 +36,20 @@ const CALL: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Up {
     spot: Spot,
-    /// From a former life: where it is, is known; how it was configured, is not.
-    adopted: bool,
+    history: History,
     /// The kernel still asks whether another host has it: until then nothing is said about it.
     waiting: bool,
+}
+
+/// How much is known of how an address is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum History {
+    /// All: it was configured here.
+    Here,
+    /// Only where it is, from a former life.
+    Adopted,
+    /// It is from a former life, and configured otherwise than is wanted now.
+    Otherwise,
 }
 
 /// The hand's own task.
@@ -163,7 +173,7 @@ impl Hand {
             Order::Extend => self.extend().await,
             Order::Adopt { key, spot } => {
                 self.fencing.keep(&spot);
-                let up = Up { spot, adopted: true, waiting: false };
+                let up = Up { spot, history: History::Adopted, waiting: false };
                 self.up.entry(key).or_default().insert(up.spot.net.addr(), up);
             }
             Order::Adopted => self.fencing.sweep().await,

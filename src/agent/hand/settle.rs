@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::super::deadline::now;
 use super::super::fencing;
 use super::super::input::Input;
-use super::{Hand, Up, by_address, outcome};
+use super::{Hand, History, Up, by_address, outcome};
 use crate::agent::target::Target;
 use crate::api::VipKey;
 use crate::network::{AddressError, CLOSE_WITHIN, Spot, close_connections};
@@ -28,6 +28,7 @@ impl Hand {
     pub(super) async fn set(&mut self, batch: BTreeMap<VipKey, Vec<Target>>) {
         let (mut troubles, mut going, mut coming) = (Troubles::new(), Vec::new(), Vec::new());
         let keys: Vec<VipKey> = batch.keys().cloned().collect();
+        let mut all = BTreeMap::new();
         for (key, targets) in batch {
             let mut wanted = BTreeMap::new();
             for target in &targets {
@@ -36,10 +37,14 @@ impl Hand {
                     Err(unfit) => drop(troubles.insert(key.clone(), unfit.to_string())),
                 }
             }
-            self.compare_with(&key, &wanted, &mut going, &mut coming);
+            all.insert(key.clone(), wanted);
             if !targets.is_empty() {
                 self.targets.insert(key, by_address(targets));
             }
+        }
+        self.examine(&all).await;
+        for (key, wanted) in &all {
+            self.compare_with(key, wanted, &mut going, &mut coming);
         }
         self.lower(going).await;
         self.raise(coming, &mut troubles).await;
@@ -55,6 +60,35 @@ impl Hand {
         }
     }
 
+    /// Finds out how addresses of a former life are configured, before they are compared with what is wanted: what a renewal
+    /// does not change may have been changed in the spec while no agent was running.
+    async fn examine(&mut self, wanted: &BTreeMap<VipKey, BTreeMap<IpAddr, Spot>>) {
+        let adopted = |(key, spot): (&VipKey, &Spot)| {
+            let up = self.up.get(key)?.get(&spot.net.addr())?;
+            (up.history == History::Adopted && up.is_at(spot)).then(|| spot.clone())
+        };
+        let spots = wanted.iter().flat_map(|(key, spots)| spots.values().map(move |spot| (key, spot)));
+        let adopted: Vec<Spot> = spots.filter_map(adopted).collect();
+        if adopted.is_empty() {
+            return;
+        }
+        let unlike = match self.kernel.unlike(&adopted).await {
+            Ok(unlike) => unlike,
+            // Where it is, it answers: that is worth more than how it is configured.
+            Err(error) => return warn!(error = &error as &dyn std::error::Error, "addresses stay as found"),
+        };
+        for spot in adopted {
+            let ups = self.up.values_mut().filter_map(|up| up.get_mut(&spot.net.addr()));
+            let Some(up) = ups.into_iter().find(|up| up.is_at(&spot)) else { continue };
+            if unlike.contains(&spot) {
+                info!(address = %spot.net, "an address of a former life is configured anew");
+                up.history = History::Otherwise;
+            } else {
+                (up.spot, up.history) = (spot, History::Here);
+            }
+        }
+    }
+
     /// What has to go and what has to come, for exactly `wanted` to be up.
     fn compare_with(
         &mut self,
@@ -63,17 +97,12 @@ impl Hand {
         going: &mut Vec<(VipKey, IpAddr)>,
         coming: &mut Vec<Coming>,
     ) {
-        let mut there = self.up.remove(key).unwrap_or_default();
-        for (address, up) in &mut there {
-            match wanted.get(address) {
-                Some(spot) if up.agrees(spot) => up.settle(spot),
-                _ => going.push((key.clone(), *address)),
-            }
-        }
-        let fits = |address: &IpAddr, spot: &Spot| there.get(address).is_some_and(|up| up.spot == *spot);
-        let missing = wanted.iter().filter(|(address, spot)| !fits(address, spot));
+        let there = self.up.entry(key.clone()).or_default();
+        let agrees = |address, spot| there.get(address).is_some_and(|up| up.agrees(spot));
+        let stays = |address| wanted.get(address).is_some_and(|spot| agrees(address, spot));
+        going.extend(there.keys().filter(|address| !stays(address)).map(|address| (key.clone(), *address)));
+        let missing = wanted.iter().filter(|(address, spot)| !agrees(address, spot));
         coming.extend(missing.map(|(address, spot)| (key.clone(), *address, spot.clone())));
-        self.up.insert(key.clone(), there);
     }
 
     /// Moves the addresses of `key` that are up to where, and to how, they are wanted now. One that cannot be moved is
@@ -83,13 +112,15 @@ impl Hand {
             return;
         }
         let there = self.up.get(key).map(|up| up.keys().copied().collect::<Vec<_>>()).unwrap_or_default();
-        let mut wanted = BTreeMap::new();
+        let (mut fitting, mut wanted) = (BTreeMap::new(), BTreeMap::new());
         for address in &there {
             // Where no interface fits any more, it is for placement to find another node; until then it stays.
             let found = self.target(key, *address).and_then(|target| target.spot(&self.links).ok());
             let there = || Some(self.up.get(key)?.get(address)?.spot.clone());
+            fitting.extend(found.clone().map(|spot| (*address, spot)));
             wanted.extend(found.or_else(there).map(|spot| (*address, spot)));
         }
+        self.examine(&BTreeMap::from([(key.clone(), fitting)])).await;
         let (mut going, mut coming, mut troubles) = (Vec::new(), Vec::new(), Troubles::new());
         self.compare_with(key, &wanted, &mut going, &mut coming);
         if coming.is_empty() {
@@ -131,7 +162,7 @@ impl Hand {
                 continue;
             }
             let waiting = spot.setup.detect && address.is_ipv6();
-            let up = Up { spot, adopted: false, waiting };
+            let up = Up { spot, history: History::Here, waiting };
             self.up.entry(key.clone()).or_default().insert(address, up);
             raised.push((key, address));
         }
@@ -240,15 +271,19 @@ async fn close(addresses: &[IpAddr], end: Instant) {
 }
 
 impl Up {
-    /// Whether it is where, and as far as known how, it is wanted.
-    fn agrees(&self, spot: &Spot) -> bool {
-        let there = self.spot.link == spot.link && self.spot.net == spot.net;
-        there && (self.adopted || self.spot.setup == spot.setup)
+    /// Whether it is where it is wanted.
+    fn is_at(&self, spot: &Spot) -> bool {
+        self.spot.link == spot.link && self.spot.net == spot.net
     }
 
-    fn settle(&mut self, spot: &Spot) {
-        self.spot = spot.clone();
-        self.adopted = false;
+    /// Whether it is where, and as far as known how, it is wanted.
+    fn agrees(&self, spot: &Spot) -> bool {
+        let alike = match self.history {
+            History::Here => self.spot.setup == spot.setup,
+            History::Adopted => true,
+            History::Otherwise => false,
+        };
+        alike && self.is_at(spot)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The hand against a real kernel: each test in a network namespace of its own, with `ip` as the witness.
 
+mod adopted;
 mod links;
 mod loopback;
 mod many;
