@@ -1,21 +1,21 @@
 //! The acceptance tests of those who wrote about IPaddr2 and Pacemaker, in the order of their write-ups. A test is one of their
 //! sentences.
 
-use super::vip::{Vip, holders};
+use super::vip::{Vip, holders, standby};
 use crate::{
     lab::{
-        Cluster, Error, InterfacePlan, Result,
+        Cluster, Error, InterfacePlan, Node, Result,
         addresses::DATA,
         run::until,
         stage::{PATIENCE, Stage},
     },
     runner::{LABEL, Outcome},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{thread, time::Duration};
 
 super::tests![
-    acceptance_a_host_address_is_in_ip_addr_and_by_its_label_in_ifconfig,
+    acceptance_a_host_address_is_in_ip_addr_and_in_ifconfig_only_with_a_label,
     acceptance_c_the_clients_arp_entry_is_the_owners_also_after_it_was_halted_and_came_back,
     acceptance_d1_nothing_is_placed_before_membership_is_known,
     acceptance_d2_the_address_is_on_the_owners_interface_and_on_no_other_node,
@@ -23,22 +23,38 @@ super::tests![
     acceptance_d7_d8_the_survivor_of_a_hard_stop_has_it_and_keeps_it,
     acceptance_e1_interfaces_differ_per_node_and_none_is_named,
     acceptance_e2_without_an_interface_in_the_subnet_a_clear_failure_and_the_next_node_is_tried,
-    acceptance_e3_on_an_interface_without_any_address_it_becomes_the_primary_one,
+    acceptance_e3_on_an_interface_without_any_address_even_down_it_becomes_the_primary_one,
     acceptance_e4_a_ping_once_a_second_loses_at_most_one_packet,
     acceptance_e5_two_owners_never,
-    acceptance_e6_moves_and_failures_are_shown,
+    acceptance_e6_moves_are_shown,
+    acceptance_e6_failures_are_counted_by_node,
     weak_spot_9_a_node_that_failed_once_is_tried_again,
 ];
 
 const ADDRESS: &str = "192.168.200.210";
 const NAME: &str = "vip.example.org";
 
-fn acceptance_a_host_address_is_in_ip_addr_and_by_its_label_in_ifconfig(lab: &Cluster) -> Outcome {
-    let owner = Vip::ready(lab, "web", &[ADDRESS])?.owner()?;
+fn acceptance_a_host_address_is_in_ip_addr_and_in_ifconfig_only_with_a_label(lab: &Cluster) -> Outcome {
+    let vip = Vip::ready(lab, "web", &[ADDRESS])?;
+    let owner = vip.owner()?;
     let node = lab.node(&owner)?;
-    assert!(node.exec(&["ip", "address", "show", "dev", "eth1"])?.contains(&format!("inet {ADDRESS}/32 ")));
-    let listed = node.exec(&["ifconfig"])?;
-    assert!(listed.contains("eth1:vip: ") && listed.contains(&format!("inet {ADDRESS} ")), "{listed}");
+    let verdict = lab.watch_while(&[ADDRESS], || {
+        for (label, shown) in [("None", None), ("web", Some("eth1:web: ")), ("vip", Some("eth1:vip: "))] {
+            let spec = json!({"addresses": [ADDRESS], "addressOptions": {"label": label}});
+            let vip = Vip::apply(lab, "web", &spec)?;
+            until(&format!("the address has the label {label}"), PATIENCE, || {
+                let listed = node.exec(&["ifconfig"])?;
+                let there = listed.contains(&format!("inet {ADDRESS} "));
+                let fine = shown.map_or(!there, |shown| there && listed.contains(shown));
+                if fine { Ok(Some(())) } else { Err(Error::other(listed)) }
+            })?;
+            until("it is in ip addr", PATIENCE, || on_exactly(lab, &owner, "eth1").map(Some))?;
+            vip.wait_ready()?;
+        }
+        Ok(())
+    })?;
+    assert!(!verdict.ever_two());
+    assert_eq!(verdict.owners(ADDRESS)?, [owner]);
     Ok(())
 }
 
@@ -178,17 +194,55 @@ fn acceptance_e2_without_an_interface_in_the_subnet_a_clear_failure_and_the_next
     Ok(())
 }
 
-fn acceptance_e3_on_an_interface_without_any_address_it_becomes_the_primary_one(lab: &Cluster) -> Outcome {
+/// And when it goes, the interface is left as it was found.
+fn acceptance_e3_on_an_interface_without_any_address_even_down_it_becomes_the_primary_one(
+    lab: &Cluster,
+) -> Outcome {
+    let node = lab.node("n2")?;
+    // The other interface on the same wire would answer as well.
+    node.exec(&["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1"])?;
+    let outcome = ["up", "down"].into_iter().try_for_each(|state| primary(lab, state));
+    node.exec(&["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0"])?;
+    outcome
+}
+
+fn primary(lab: &Cluster, state: &str) -> Outcome {
+    let address = "203.0.113.10";
     let node = lab.node("n2")?;
     node.plug(&InterfacePlan::new("bare0", &[]))?;
-    let spec = json!({"addresses": ["203.0.113.10/24"], "interface": "bare0"});
-    let vip = Vip::apply(lab, "bare", &spec)?;
-    vip.wait_ready()?;
-    assert_eq!(holders(lab, "203.0.113.10")?, ["n2"]);
-    let shown = node.exec(&["ip", "-4", "-oneline", "address", "show", "dev", "bare0"])?;
-    assert!(shown.contains("inet 203.0.113.10/24") && !shown.contains("secondary"), "{shown}");
-    assert!(node.exec(&["ip", "route"])?.contains("203.0.113.0/24 dev bare0"));
+    node.exec(&["ip", "link", "set", "bare0", state])?;
+    let found = left(node)?;
+    assert_eq!(found["flags"].as_array().is_some_and(|flags| flags.contains(&"UP".into())), state == "up");
+    let spec = json!({"addresses": [format!("{address}/24")], "interface": "bare0"});
+    let verdict = lab.watch_while(&[address], || {
+        let vip = Vip::apply(lab, "bare", &spec)?;
+        vip.wait_ready()?;
+        let shown = node.exec(&["ip", "-4", "-oneline", "address", "show", "dev", "bare0"])?;
+        assert!(shown.contains(&format!("inet {address}/24")) && !shown.contains("secondary"), "{shown}");
+        assert!(node.exec(&["ip", "route"])?.contains("203.0.113.0/24 dev bare0"));
+        assert_eq!(holders(lab, address)?, ["n2"]);
+        // Long enough that the client is answered often.
+        thread::sleep(Duration::from_millis(300));
+        vip.delete()
+    })?;
+    assert!(!verdict.ever_two());
+    assert_eq!(verdict.owners(address)?, ["n2"]);
+    until("the interface is as it was found", PATIENCE, || {
+        let now = left(node)?;
+        if now == found { Ok(Some(())) } else { Err(Error::other(format!("{now}, not {found}"))) }
+    })?;
+    node.unplug("bare0")?;
     Ok(())
+}
+
+/// What may have been changed on the interface: whether it is up, its notes, its addresses.
+fn left(node: &Node) -> Result<Value> {
+    let shown = node.exec(&["ip", "-json", "address", "show", "dev", "bare0"])?;
+    let mut all: Value = serde_json::from_str(&shown)
+        .map_err(|source| Error::Json { what: "what ip says of bare0".into(), source })?;
+    let link = all[0].take();
+    let notes = node.exec(&["cat", "/sys/class/net/bare0/ifalias"])?;
+    Ok(json!({"flags": link["flags"], "ifalias": notes, "addresses": link["addr_info"], "mtu": link["mtu"]}))
 }
 
 /// While it is handed over twice: to empty the node, and because the agent is stopped.
@@ -241,7 +295,7 @@ fn acceptance_e5_two_owners_never(lab: &Cluster) -> Outcome {
     Ok(())
 }
 
-fn acceptance_e6_moves_and_failures_are_shown(lab: &Cluster) -> Outcome {
+fn acceptance_e6_moves_are_shown(lab: &Cluster) -> Outcome {
     let vip = Vip::ready(lab, "web", &[ADDRESS])?;
     let first = vip.owner()?;
     standby(lab, &first, true)?;
@@ -271,6 +325,26 @@ fn acceptance_e6_moves_and_failures_are_shown(lab: &Cluster) -> Outcome {
     Ok(())
 }
 
+/// As `crm_mon -f` counts them. The node is tried again and again, since no other one may have it.
+fn acceptance_e6_failures_are_counted_by_node(lab: &Cluster) -> Outcome {
+    lab.kubectl(&["label", "node", "n2", &format!("{LABEL}=true")])?;
+    let node = lab.node("n2")?;
+    node.exec(&["sysctl", "-qw", "net.ipv6.conf.eth1.disable_ipv6=1"])?;
+    let spec = json!({"addresses": ["2001:db8::210"], "interface": "eth1", "placement": {"nodeSelector": {LABEL: "true"}}});
+    let counted = Vip::apply(lab, "web6", &spec).and_then(|_| {
+        until("kubectl counts how often n2 failed", PATIENCE, || {
+            let described = lab.kubectl(&["describe", "vip", "web6"])?;
+            let failed = |line: &&str| line.contains("Error") && line.contains("n2 cannot answer");
+            let line = described.lines().find(failed).filter(|line| line.contains("(x")).map(str::to_owned);
+            if line.is_some() { Ok(line) } else { Err(Error::other(described)) }
+        })
+    });
+    node.exec(&["sysctl", "-qw", "net.ipv6.conf.eth1.disable_ipv6=0"])?;
+    node.exec(&["ip", "address", "replace", "2001:db8::12/64", "dev", "eth1", "nodad"])?;
+    println!("{}", counted?);
+    Ok(())
+}
+
 /// Under Pacemaker a start that failed bans the node for ever. Here the reason goes, and so does the ban.
 fn weak_spot_9_a_node_that_failed_once_is_tried_again(lab: &Cluster) -> Outcome {
     lab.kubectl(&["label", "node", "n2", &format!("{LABEL}=true")])?;
@@ -295,11 +369,6 @@ fn weak_spot_9_a_node_that_failed_once_is_tried_again(lab: &Cluster) -> Outcome 
         assert_eq!(holders(lab, ADDRESS)?, ["n2"]);
     }
     Ok(())
-}
-
-fn standby(lab: &Cluster, node: &str, standby: bool) -> Result<()> {
-    let patch = json!({"spec": {"standby": standby}}).to_string();
-    lab.kubectl(&["patch", "vipnode", node, "--type", "merge", "-p", &patch]).map(drop)
 }
 
 /// As `inet A/32 scope global` on that interface of that node, and nowhere else.

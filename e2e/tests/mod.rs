@@ -13,6 +13,7 @@ mod links;
 mod many;
 mod monitor;
 mod nodes;
+mod options;
 mod outages;
 mod peers;
 mod placement;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Case> {
         lifecycle::all(),
         conflicts::all(),
         placement::all(),
+        options::all(),
         faults::all(),
         agents::all(),
         fence::all(),

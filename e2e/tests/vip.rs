@@ -36,11 +36,16 @@ impl<'a> Vip<'a> {
 
     /// Waits until an agent that has read the newest spec gives this reason in the condition Ready, and gives its message.
     pub fn wait_reason(&self, reason: &str) -> Result<String> {
+        self.wait_condition("Ready", reason)
+    }
+
+    /// The same for a condition of another type.
+    pub fn wait_condition(&self, type_: &str, reason: &str) -> Result<String> {
         until(&format!("{} is {reason}", self.name), PATIENCE, || {
             let object = self.object()?;
             let list = object["status"]["conditions"].as_array();
-            let ready = list.and_then(|list| list.iter().find(|condition| condition["type"] == "Ready"));
-            let said = ready.map(|ready| (ready["reason"].clone(), ready["message"].clone()));
+            let found = list.and_then(|list| list.iter().find(|condition| condition["type"] == type_));
+            let said = found.map(|found| (found["reason"].clone(), found["message"].clone()));
             let current = object["metadata"]["generation"] == object["status"]["observedGeneration"];
             match said {
                 Some((now, message)) if current && now == reason => Ok(Some(text(&message))),
@@ -80,6 +85,12 @@ pub fn manifest(name: &str, spec: &Value) -> Value {
         "metadata": {"name": name, "namespace": "default"},
         "spec": spec,
     })
+}
+
+/// Takes a node out, or lets it back in.
+pub fn standby(lab: &Cluster, node: &str, standby: bool) -> Result<()> {
+    let patch = json!({"spec": {"standby": standby}}).to_string();
+    lab.kubectl(&["patch", "vipnode", node, "--type", "merge", "-p", &patch]).map(drop)
 }
 
 /// The running nodes whose kernel has the address, as `ip` says.

@@ -206,6 +206,11 @@ impl Report {
         self.event(key, Severity::Warning, conditions::ADDRESS_CONFLICT, message);
     }
 
+    /// This node could not answer. Every time is an Event of its own, so that kubectl shows how often each node failed.
+    pub fn failed(&self, key: &VipKey, reason: &str) {
+        self.event(key, Severity::Warning, conditions::ERROR, format!("{} cannot answer: {reason}", self.me));
+    }
+
     /// The plan was made again: writes what has changed in the statuses that are this node's to write.
     pub fn planned(&mut self, machine: &Machine, planner: &Planner, links: &Links) {
         self.claims.retain(|_, (_, _, at)| at.elapsed() < CLAIM_SHOWN);

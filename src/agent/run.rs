@@ -365,6 +365,7 @@ impl Agent {
     fn trouble(&mut self, key: VipKey, reason: Option<String>) {
         if let Some(reason) = &reason {
             warn!(vip = %key, reason, "the address cannot be configured here");
+            self.outside.report.failed(&key, reason);
         }
         let before = self.planner.troubled(&key).is_some();
         let after = reason.is_some();

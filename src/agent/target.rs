@@ -10,6 +10,9 @@ use crate::api::{
 };
 use crate::network::{Broadcast, Form, LABEL_MAX, Label, Link, Links, On, Prefix, Setup, Spot, Unfit, Wish};
 
+/// The label that is none.
+const NO_LABEL: &str = "None";
+
 /// How a node handles the addresses of one `VirtualIP`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manner {
@@ -72,7 +75,7 @@ impl Manner {
     /// Why `link` cannot have the label that is wanted, if it cannot.
     #[must_use]
     pub fn label_refused(&self, link: &Link) -> Option<String> {
-        let label = format!("{}:{}", link.name, self.options.label.as_ref()?);
+        let label = format!("{}:{}", link.name, self.label().filter(|label| *label != NO_LABEL)?);
         let room = LABEL_MAX.saturating_sub(link.name.len() + 1);
         (label.len() > LABEL_MAX).then(|| {
             format!(
@@ -82,15 +85,23 @@ impl Manner {
         })
     }
 
+    fn label(&self) -> Option<&str> {
+        self.options.label.as_deref()
+    }
+
     fn setup(&self, link: &Link) -> Setup {
-        let label = self.options.label.as_ref().filter(|_| self.label_refused(link).is_none());
+        let label = self.label().filter(|_| self.label_refused(link).is_none());
         Setup {
             lifetime: None,
             preferred: match self.options.source_address {
                 SourceAddress::Never => Some(0),
                 SourceAddress::Allowed => None,
             },
-            label: label.map_or(Label::Suffixed, |label| Label::Named(format!("{}:{label}", link.name))),
+            label: match label {
+                None => Label::Suffixed,
+                Some(NO_LABEL) => Label::Plain,
+                Some(label) => Label::Named(format!("{}:{label}", link.name)),
+            },
             broadcast: match self.options.broadcast.as_str() {
                 "None" => Broadcast::None,
                 "HostBitsZero" => Broadcast::Zeros,

@@ -98,3 +98,16 @@ fn an_interface_without_any_address_is_awaited_only_with_a_prefix() {
     let busy = Link { addresses: vec!["10.0.0.1/8".parse().unwrap()], ..down };
     assert!(!awaited("192.0.2.9/24", Some("eth1"), &busy));
 }
+
+#[test]
+fn no_label_is_no_shortcoming_however_long_the_name() {
+    let mut spec = spec(&["192.0.2.9"]);
+    spec.address_options =
+        Some(AddressOptions { label: Some("None".to_owned()), ..AddressOptions::default() });
+    let target = Target::all(&spec, &[].into()).remove(0);
+    for name in ["eth0", "enp129s0f1np1"] {
+        let links = Links::new(vec![link(2, name, "192.0.2.1/24")]);
+        assert_eq!(target.spot(&links).unwrap().setup.label, Label::Plain);
+        assert_eq!(target.manner.label_refused(links.by_name(name).unwrap()), None);
+    }
+}

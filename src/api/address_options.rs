@@ -26,7 +26,8 @@ pub struct AddressOptions {
     pub broadcast: String,
     /// The label of IPv4 addresses, which ifconfig shows as interface:label. Only what comes after the colon; interface,
     /// colon and label have at most 15 characters together, so where the interface's name is too long for it the address
-    /// goes without, and the condition Degraded says so. Default: vip, where it fits.
+    /// goes without, and the condition Degraded says so. None: no label, so that ifconfig does not show it, as IPaddr2 has
+    /// it (Linux before 5.18 knows our addresses by their label, and gets one nevertheless). Default: vip, where it fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "options_schema::label")]
     pub label: Option<String>,
