@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::deadline::now;
 use crate::api::{FenceKind, NodeFence};
 use crate::network::fence::{self, Cell};
 use crate::network::{Kernel, Spot};
 use crate::observe::with_causes;
-use crate::ownership::{Fence, whole_lifetime};
+use crate::ownership::{Fence, Time, whole_lifetime};
 
 /// How often it is looked whether the program still is where it was put.
 const REVIEW: Duration = Duration::from_secs(1);
@@ -18,10 +19,19 @@ const REVIEW: Duration = Duration::from_secs(1);
 /// For how long the fence stands before an address that is about to come, but does not.
 const AHEAD: Duration = Duration::from_secs(2);
 
+/// Whole seconds for which the kernel keeps an address behind the exact fence after the right has ended, so that it need not
+/// be told of each renewal. No longer than an address may be there whose fence somebody takes away after the agent died.
+const SPARE: u32 = 3;
+
+/// So much before its time the kernel may remove an address: it rounds to be rid of many at once.
+const EARLY: Duration = Duration::from_millis(50);
+
 /// The fence of this node, if it can have an exact one.
 pub struct Fencing {
     fence: Option<fence::Fence>,
     reviewed: Instant,
+    /// The last look found it taken away somewhere, and it could not be put there again: nothing counts as fenced.
+    broken: bool,
     /// Guarded before they come, and until when.
     ahead: BTreeMap<(u32, IpAddr), Instant>,
 }
@@ -43,13 +53,17 @@ impl Fencing {
                 warn!(reason = shown.message, "no exact fence, only the kernel's address lifetimes");
             }
         }
-        (Self { fence: opened.ok(), reviewed: Instant::now(), ahead: BTreeMap::new() }, shown)
+        (Self::with(opened.ok()), shown)
     }
 
     /// None but the kernel's lifetimes.
     #[cfg(test)]
     pub fn none() -> Self {
-        Self { fence: None, reviewed: Instant::now(), ahead: BTreeMap::new() }
+        Self::with(None)
+    }
+
+    fn with(fence: Option<fence::Fence>) -> Self {
+        Self { fence, reviewed: Instant::now(), broken: false, ahead: BTreeMap::new() }
     }
 
     /// Which fence it is, for what depends on it.
@@ -73,7 +87,7 @@ impl Fencing {
                 return false;
             }
         }
-        true
+        !self.broken
     }
 
     /// Puts the fence before addresses that are about to come. The first one of an interface takes milliseconds, in which
@@ -89,7 +103,9 @@ impl Fencing {
     pub fn review(&mut self) {
         let Some(fence) = self.fence.as_mut().filter(|_| self.reviewed.elapsed() > REVIEW) else { return };
         self.reviewed = Instant::now();
-        if let Err(error) = fence.repair() {
+        let repaired = fence.repair();
+        self.broken = repaired.is_err();
+        if let Err(error) = repaired {
             warn!(reason = with_causes(&error), "the fence was taken away, and cannot be put there again");
         }
     }
@@ -129,23 +145,74 @@ impl Fencing {
     }
 }
 
-/// The whole seconds that the kernel may keep an address when the right runs for another `rest`. Behind the exact fence
-/// (`fenced`) they only tidy up: one second is enough and always fits, the address being silent after the right. Longer ones
-/// still end before the right does, for what the fence does not see: an interface beside it that answers as well.
-#[must_use]
-pub fn lifetime(rest: Duration, fenced: bool) -> u32 {
-    let fits = u32::try_from(whole_lifetime(rest).as_secs()).unwrap_or(u32::MAX);
-    if fenced && !rest.is_zero() { fits.max(1) } else { fits }
+/// What the kernel may be given for addresses under a right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The end of the right.
+    pub until: Time,
+    /// The whole seconds that the kernel may keep an address.
+    pub lifetime: u32,
+    /// The exact fence stands before it.
+    pub fenced: bool,
 }
+
+impl Grant {
+    /// Under a right until `until`, given at `now`; none where no whole second fits.
+    #[must_use]
+    pub fn of(until: Time, now: Time, fenced: bool) -> Option<Self> {
+        let lifetime = lifetime(until.since(now), fenced);
+        (lifetime > 0).then_some(Self { until, lifetime, fenced })
+    }
+
+    /// Whether what was given before now may outlast the right, which behind the fence it may.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        let rest = |now: Time| self.until.since(now);
+        let ended = |rest: Duration| rest.is_zero();
+        let less = |rest: Duration| lifetime(rest, false) < self.lifetime;
+        now().is_ok_and(|now| if self.fenced { ended(rest(now)) } else { less(rest(now)) })
+    }
+
+    /// Until when the kernel keeps an address at least, if the call that gave this began then.
+    #[must_use]
+    pub fn lasts(&self, began: Time) -> Time {
+        began + Duration::from_secs(self.lifetime.into()).saturating_sub(EARLY)
+    }
+}
+
+/// The whole seconds that the kernel may keep an address when the right runs for another `rest`.
+///
+/// Behind the exact fence (`fenced`) they only tidy up: the address is silent after the right, to the nanosecond, whatever the
+/// kernel still has. So they are longer than the right: a successor of this process finds the address there for as long
+/// as the right runs. Without it they are the fence, and end before the right does.
+fn lifetime(rest: Duration, fenced: bool) -> u32 {
+    let whole = if fenced { rest.as_nanos().div_ceil(NANOS) } else { whole_lifetime(rest).as_secs().into() };
+    let whole = u32::try_from(whole).unwrap_or(u32::MAX);
+    if fenced && whole > 0 { whole.saturating_add(SPARE) } else { whole }
+}
+
+const NANOS: u128 = Duration::from_secs(1).as_nanos();
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const RESTS: [u64; 4] = [2_600, 1_400, 300, 0];
+
     #[test]
-    fn behind_an_exact_fence_there_always_is_a_lifetime() {
-        let rests = [2_600, 1_400, 300, 0].map(Duration::from_millis);
+    fn without_a_fence_lifetimes_end_before_the_right_and_behind_it_after() {
+        let rests = RESTS.map(Duration::from_millis);
         assert_eq!(rests.map(|rest| lifetime(rest, false)), [2, 0, 0, 0]);
-        assert_eq!(rests.map(|rest| lifetime(rest, true)), [2, 1, 1, 0]);
+        assert_eq!(rests.map(|rest| lifetime(rest, true)), [6, 5, 4, 0]);
+    }
+
+    #[test]
+    fn what_is_behind_the_fence_is_given_time_again_when_it_would_end_before_the_right() {
+        let renewed = |second: u64| Time(second * 1_000_000_000);
+        let right = Duration::from_millis(2_700);
+        let grant = Grant::of(renewed(10) + right, renewed(10), true).unwrap();
+        let lasts = grant.lasts(renewed(10));
+        let due: Vec<u64> = (10..16).filter(|second| lasts < renewed(*second) + right).collect();
+        assert_eq!(due, [14, 15], "renewed every second, the kernel is told every fourth time");
     }
 }

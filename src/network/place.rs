@@ -89,6 +89,17 @@ impl Links {
     }
 }
 
+impl Links {
+    /// Whether the kernel would answer for the address also where it is asked on another interface than `link`: it does for
+    /// all its addresses (`arp_ignore` 0), and one in the address's subnet is likely to be on the same wire.
+    #[must_use]
+    pub fn is_answered_beside(&self, link: u32, address: IpAddr) -> bool {
+        let asked =
+            |other: &&Link| other.index != link && !other.loopback && !other.no_arp && other.arp_ignore == 0;
+        address.is_ipv4() && self.iter().filter(asked).any(|other| other.prefix_containing(address).is_some())
+    }
+}
+
 impl Link {
     /// The address as it is configured here.
     fn net(&self, wish: &Wish) -> Result<IpNet, Unfit> {

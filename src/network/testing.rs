@@ -11,6 +11,7 @@ use std::{
 use super::{Claim, Kernel, Link, Mac, packet_socket::Receiver};
 use nix::{
     libc::{ETH_P_ARP, ETH_P_IPV6},
+    mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
     unistd::{Pid, gettid},
 };
@@ -85,6 +86,14 @@ fn enter_namespace() {
     unshare(CloneFlags::CLONE_NEWNET)
         .expect("these tests make network namespaces: run them as root (CAP_SYS_ADMIN and CAP_NET_ADMIN)");
     ip("link set lo up");
+}
+
+/// Gives this thread a BPF file system that nobody else sees.
+pub(crate) fn own_bpf_file_system() {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some("bpf"), "/sys/fs/bpf", Some("bpf"), MsFlags::empty(), none).unwrap();
 }
 
 /// The independent witness: runs `ip` with these arguments in the namespace of this thread.

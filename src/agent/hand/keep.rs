@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use tracing::{debug, warn};
 
+use super::super::deadline::now;
+use super::super::fencing::Grant;
 use super::super::input::Input;
-use super::settle::overslept;
 use super::{Hand, Up, outcome};
 use crate::api::VipKey;
 use crate::network::{Links, Spot};
@@ -16,31 +17,54 @@ use crate::ownership::Event;
 
 impl Hand {
     /// Lets the kernel keep the addresses for as long as the right allows. An extension that took so long that it might outlast
-    /// the right is made again, for less; when nothing is left to give, the addresses go.
+    /// the right is made again, for less; when nothing is left to give, the addresses go. So do those that were given more
+    /// than the right behind a fence that is not there any more, and cannot be given less.
     pub(super) async fn extend(&mut self) {
-        let mut too_long = false;
-        let spots: Vec<Spot> = self.all().map(|(_, _, up)| up.spot.clone()).collect();
-        let fenced = self.fencing.guard(&spots);
         self.fencing.review();
-        while let Some((until, lifetime)) = self.lifetime(fenced) {
-            let spots: Vec<Spot> = self.all().map(|(_, _, up)| up.spot.clone()).collect();
-            let renewed = spots.is_empty() || self.renew(&spots, lifetime).await;
-            if !renewed && too_long {
+        let spots: Vec<Spot> = self.all().map(|(.., up)| up.spot.clone()).collect();
+        let fenced = self.fenced(&spots);
+        let asleep = self.extend_all(fenced).await;
+        let exposed = |up: &Up| asleep || (up.outlasts && !fenced);
+        let going: Vec<_> = self
+            .all()
+            .filter(|(.., up)| exposed(up))
+            .map(|(key, address, _)| (key.clone(), address))
+            .collect();
+        if going.is_empty() {
+            return;
+        }
+        warn!(asleep, fenced, addresses = going.len(), "addresses might outlast the right, and are removed");
+        for (key, address) in self.lower(going).await {
+            self.inputs.own(Event::Vanished { key, address });
+        }
+    }
+
+    /// Says whether the agent slept until nothing was left to give.
+    async fn extend_all(&mut self, fenced: bool) -> bool {
+        let mut asleep = false;
+        while let Some(grant) = self.grant(fenced) {
+            let due = self.due(&grant);
+            if due.is_empty() {
+                return false;
+            }
+            let renewed = self.renew(&due, grant).await;
+            if !renewed && asleep {
                 break;
             }
-            if spots.is_empty() || !overslept(until, lifetime, fenced) {
-                return;
+            if !grant.is_too_long() {
+                return false;
             }
             debug!("the agent was asleep while it extended addresses, which get less time");
-            too_long = true;
+            asleep = true;
         }
-        if too_long {
-            warn!("the agent was asleep while it extended addresses, and removes them");
-            let all = self.all().map(|(key, address, _)| (key.clone(), address)).collect();
-            for (key, address) in self.lower(all).await {
-                self.inputs.own(Event::Vanished { key, address });
-            }
-        }
+        asleep
+    }
+
+    /// Addresses that need it. Behind the fence the kernel may keep them beyond the right, so that it need not be told of
+    /// each renewal.
+    fn due(&self, grant: &Grant) -> Vec<(VipKey, IpAddr)> {
+        let lasts = |up: &Up| grant.fenced && up.lasts.is_some_and(|lasts| lasts >= grant.until);
+        self.all().filter(|(.., up)| !lasts(up)).map(|(key, address, _)| (key.clone(), address)).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = (&VipKey, IpAddr, &Up)> {
@@ -48,8 +72,9 @@ impl Hand {
     }
 
     /// Gives addresses this lifetime, and says whether all that are there have got it.
-    pub(super) async fn renew(&mut self, spots: &[Spot], lifetime: u32) -> bool {
-        let outcomes = match self.kernel.renew_all(spots, lifetime).await {
+    pub(super) async fn renew(&mut self, due: &[(VipKey, IpAddr)], grant: Grant) -> bool {
+        let (spots, began) = (self.spots(due), now().unwrap_or_default());
+        let outcomes = match self.kernel.renew_all(&spots, grant.lifetime).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 warn!(error = &error as &dyn std::error::Error, "addresses were not extended");
@@ -57,12 +82,17 @@ impl Hand {
             }
         };
         let mut all = true;
-        for (spot, extended) in spots.iter().zip(outcomes) {
+        for ((key, address), extended) in due.iter().zip(outcomes) {
             self.metrics.kernel(Operation::Extend, outcome(&extended));
-            if let Err(error) = extended {
-                debug!(address = %spot.net, error = &error as &dyn std::error::Error, "not extended");
-                self.gone(spot.link, spot.net).await;
-                all = false;
+            let Some(up) = self.up.get_mut(key).and_then(|up| up.get_mut(address)) else { continue };
+            match extended {
+                Ok(()) => up.granted(grant, began),
+                Err(error) => {
+                    debug!(%address, error = &error as &dyn std::error::Error, "not extended");
+                    let (link, net) = (up.spot.link, up.spot.net);
+                    self.gone(link, net).await;
+                    all = false;
+                }
             }
         }
         all

@@ -18,14 +18,14 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::deadline::{Deadline, now};
-use super::fencing::{self, Fencing};
+use super::fencing::{Fencing, Grant};
 use super::input::Inputs;
 use super::schedule::Schedule;
 use super::target::Target;
 use crate::api::VipKey;
 use crate::network::{Announcer, Kernel, Link, Links, Spot};
 use crate::observe::metrics::{Announcement, Metrics, Outcome};
-use crate::ownership::Time;
+use crate::ownership::{Fence, Time};
 
 pub use order::Order;
 
@@ -39,6 +39,10 @@ struct Up {
     history: History,
     /// The kernel still asks whether another host has it: until then nothing is said about it.
     waiting: bool,
+    /// Until when the kernel keeps it at least, if that is known.
+    lasts: Option<Time>,
+    /// The kernel may keep it beyond the right: without the exact fence that must not be.
+    outlasts: bool,
 }
 
 /// How much is known of how an address is configured.
@@ -173,7 +177,8 @@ impl Hand {
             Order::Extend => self.extend().await,
             Order::Adopt { key, spot } => {
                 self.fencing.keep(&spot);
-                let up = Up { spot, history: History::Adopted, waiting: false };
+                let outlasts = self.fencing.kind() == Fence::Exact;
+                let up = Up { spot, history: History::Adopted, waiting: false, lasts: None, outlasts };
                 self.up.entry(key).or_default().insert(up.spot.net.addr(), up);
             }
             Order::Adopted => self.fencing.sweep().await,
@@ -187,12 +192,15 @@ impl Hand {
         }
     }
 
-    /// The end of the right, and the whole seconds that addresses may be given before it (rule 10). `fenced`: they are behind
-    /// the exact fence.
-    fn lifetime(&self, fenced: bool) -> Option<(Time, u32)> {
-        let until = self.deadline.get()?;
-        let lifetime = fencing::lifetime(until.since(now().ok()? + CALL), fenced);
-        (lifetime > 0).then_some((until, lifetime))
+    /// What addresses may be given under the right of now (rule 10). `fenced`: they are behind the exact fence.
+    fn grant(&self, fenced: bool) -> Option<Grant> {
+        Grant::of(self.deadline.get()?, now().ok()? + CALL, fenced)
+    }
+
+    /// Puts the exact fence before all of these, and says whether it stops whatever might be said of them.
+    fn fenced(&mut self, spots: &[Spot]) -> bool {
+        let beside = |spot: &Spot| self.links.is_answered_beside(spot.link, spot.net.addr());
+        self.fencing.guard(spots) && !spots.iter().any(beside)
     }
 
     /// Begins to announce an address from the first time on.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::super::deadline::now;
-use super::super::fencing;
+use super::super::fencing::Grant;
 use super::super::input::Input;
 use super::{Hand, History, Up, by_address, outcome};
 use crate::agent::target::Target;
@@ -84,7 +84,8 @@ impl Hand {
                 info!(address = %spot.net, "an address of a former life is configured anew");
                 up.history = History::Otherwise;
             } else {
-                (up.spot, up.history) = (spot, History::Here);
+                // The next renewal does the rest.
+                (up.spot, up.history, up.lasts) = (spot, History::Here, None);
             }
         }
     }
@@ -108,7 +109,7 @@ impl Hand {
     /// Moves the addresses of `key` that are up to where, and to how, they are wanted now. One that cannot be moved is
     /// told as vanished.
     pub(super) async fn resettle(&mut self, key: &VipKey) {
-        if self.lifetime(self.fencing.kind() == Fence::Exact).is_none() {
+        if self.grant(self.fencing.kind() == Fence::Exact).is_none() {
             return;
         }
         let there = self.up.get(key).map(|up| up.keys().copied().collect::<Vec<_>>()).unwrap_or_default();
@@ -145,9 +146,10 @@ impl Hand {
             return;
         }
         let spots: Vec<Spot> = coming.iter().map(|(.., spot)| spot.clone()).collect();
-        let fenced = self.fencing.guard(&spots);
-        let Some((until, lifetime)) = self.lifetime(fenced) else { return };
-        let outcomes = match self.kernel.add_all(&spots, lifetime).await {
+        let fenced = self.fenced(&spots);
+        let Some(grant) = self.grant(fenced) else { return };
+        let began = now().unwrap_or_default();
+        let outcomes = match self.kernel.add_all(&spots, grant.lifetime).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let keys = coming.into_iter().map(|(key, ..)| key);
@@ -162,11 +164,12 @@ impl Hand {
                 continue;
             }
             let waiting = spot.setup.detect && address.is_ipv6();
-            let up = Up { spot, history: History::Here, waiting };
+            let mut up = Up { spot, history: History::Here, waiting, lasts: None, outlasts: false };
+            up.granted(grant, began);
             self.up.entry(key.clone()).or_default().insert(address, up);
             raised.push((key, address));
         }
-        if self.shorten((until, lifetime), fenced, &raised).await {
+        if self.shorten(grant, &raised).await {
             let waits = |key: &VipKey, address: &IpAddr| {
                 self.up.get(key).and_then(|up| up.get(address)).is_some_and(|up| up.waiting)
             };
@@ -180,30 +183,24 @@ impl Hand {
 
     /// Gives addresses that were just added less time, until they have no more than the right; says whether they are
     /// still there.
-    async fn shorten(
-        &mut self,
-        (mut until, mut lifetime): (Time, u32),
-        fenced: bool,
-        raised: &[(VipKey, IpAddr)],
-    ) -> bool {
-        while overslept(until, lifetime, fenced) {
+    async fn shorten(&mut self, mut grant: Grant, raised: &[(VipKey, IpAddr)]) -> bool {
+        while grant.is_too_long() {
             debug!("the agent was asleep while it added addresses, which get less time");
-            let spots = self.spots(raised);
-            let less = self.lifetime(fenced);
+            let less = self.grant(grant.fenced);
             let shortened = match less {
-                Some((_, less)) => self.renew(&spots, less).await,
+                Some(less) => self.renew(raised, less).await,
                 None => false,
             };
             let (Some(less), true) = (less, shortened) else {
                 self.lower(raised.to_vec()).await;
                 return false;
             };
-            (until, lifetime) = less;
+            grant = less;
         }
         true
     }
 
-    fn spots(&self, addresses: &[(VipKey, IpAddr)]) -> Vec<Spot> {
+    pub(super) fn spots(&self, addresses: &[(VipKey, IpAddr)]) -> Vec<Spot> {
         let up = addresses.iter().filter_map(|(key, address)| self.up.get(key)?.get(address));
         up.map(|up| up.spot.clone()).collect()
     }
@@ -285,9 +282,10 @@ impl Up {
         };
         alike && self.is_at(spot)
     }
-}
 
-/// Whether a lifetime given before now may outlast the right.
-pub(super) fn overslept(until: Time, lifetime: u32, fenced: bool) -> bool {
-    now().is_ok_and(|now| fencing::lifetime(until.since(now), fenced) < lifetime)
+    /// The kernel was given this, by a call that began then.
+    pub(super) fn granted(&mut self, grant: Grant, began: Time) {
+        self.lasts = Some(grant.lasts(began));
+        self.outlasts = grant.fenced;
+    }
 }

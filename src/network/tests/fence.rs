@@ -8,18 +8,14 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    libc::{ETH_P_ARP, ETH_P_IPV6},
-    mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-};
+use nix::libc::{ETH_P_ARP, ETH_P_IPV6};
 
 use crate::network::{
     Announcer, Kernel, Link, Mac, arp, clock,
     fence::{Cell, Fence},
     ndp,
     packet_socket::{Receiver, Sender},
-    testing::{Host, in_namespace, ip, neighbour, noise_from},
+    testing::{Host, in_namespace, ip, neighbour, noise_from, own_bpf_file_system},
 };
 
 const VIP: &str = "192.0.2.200";
@@ -33,10 +29,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// A node with a BPF file system and `near`, at whose other end is a client.
 fn on_node<F: Future<Output = ()>>(test: impl FnOnce(Host) -> F + Send + 'static) {
     in_namespace(async || {
-        unshare(CloneFlags::CLONE_NEWNS).unwrap();
-        let none = None::<&str>;
-        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-        mount(Some("bpf"), "/sys/fs/bpf", Some("bpf"), MsFlags::empty(), none).unwrap();
+        own_bpf_file_system();
         let client = neighbour("near", "far");
         ip("addr add 192.0.2.1/24 dev near");
         client.ip("addr add 192.0.2.9/24 dev far");

@@ -1,6 +1,7 @@
 //! The hand against a real kernel: each test in a network namespace of its own, with `ip` as the witness.
 
 mod adopted;
+mod fenced;
 mod links;
 mod loopback;
 mod many;
@@ -40,15 +41,21 @@ struct Rig {
 
 impl Rig {
     async fn new() -> Self {
+        let rig = Self::behind(Fencing::none()).await;
+        rig.right_for(Duration::from_mins(1));
+        rig
+    }
+
+    /// A hand behind a fence, that has no right yet.
+    async fn behind(fencing: Fencing) -> Self {
         let (monitor, kernel) = (Monitor::open().unwrap(), Kernel::open().unwrap());
         let links = kernel.links().await.unwrap();
         let (door, inputs) = Inputs::new();
-        let deadline = Deadline::default();
-        deadline.set(Some(now().unwrap() + Duration::from_mins(1)));
+        let deadline = Deadline::behind(fencing.deadline());
         let (orders, todo) = mpsc::unbounded_channel();
         let (answering, claimable) = watch::channel(BTreeSet::new());
         let hand = Hand::new(
-            (kernel.clone(), Fencing::none()),
+            (kernel.clone(), fencing),
             Announcer::open().unwrap(),
             deadline.clone(),
             door.clone(),
@@ -59,6 +66,11 @@ impl Rig {
         tokio::spawn(hand.run(todo));
         tokio::spawn(senses::follow_kernel(monitor, kernel.clone(), door, claimable));
         Self { kernel, deadline, orders, inputs, key: VipKey::new("shop", "web") }
+    }
+
+    /// From now on it may act for so long.
+    fn right_for(&self, rest: Duration) {
+        self.deadline.set(Some(now().unwrap() + rest));
     }
 
     fn order(&self, order: Order) {
