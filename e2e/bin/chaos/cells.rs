@@ -43,30 +43,32 @@ pub struct Fault {
     /// Whether it can meet any other one: it begins and ends without kubectl and without the node's power, and does not
     /// replace another.
     pub mixes: bool,
+    /// Whether it kills agents. A kubelet starts a container again at once when it was killed once in ten minutes; the next time
+    /// it waits for 10 s, which is its own doing: so each run has pods of its own.
+    pub kills: bool,
 }
 
 impl Fault {
     const fn mixing(self) -> Self {
         Self { mixes: true, ..self }
     }
+
+    const fn killing(self) -> Self {
+        Self { kills: true, ..self }
+    }
 }
 
 const NOTHING: Act = |_| Ok(());
 
 const fn fault(name: &'static str, lasts: Duration, begin: Act, lift: Act) -> Fault {
-    Fault { name, lasts, begin, lift, mixes: false }
+    Fault { name, lasts, begin, lift, mixes: false, kills: false }
 }
 
 /// All faults that happen alone, in the order of the table.
-pub const FAULTS: [Fault; 28] = [
+pub const FAULTS: [Fault; 29] = [
     fault("graceful stop", WHILE, |scene| stop_pods(scene, Some(scene.owner)), NOTHING),
-    fault("agent killed", WHILE, |scene| scene.owner.kill_agent().map(drop), NOTHING),
-    fault(
-        "all agents killed",
-        WHILE,
-        |scene| scene.lab.on_every_node(|node| node.kill_agent().map(drop)),
-        NOTHING,
-    ),
+    fault("agent killed", WHILE, |scene| scene.owner.kill_agent().map(drop), NOTHING).killing(),
+    fault("all agents killed", WHILE, KILL_AGENTS, NOTHING).killing(),
     fault("all agents restarted", WHILE, |scene| stop_pods(scene, None), NOTHING),
     fault(
         "programs killed",
@@ -76,7 +78,7 @@ pub const FAULTS: [Fault; 28] = [
     ),
     fault("agent stopped 2 s", Duration::from_secs(2), STOP_AGENT, CONTINUE_AGENT),
     fault("agent stopped 5 s", Duration::from_secs(5), STOP_AGENT, CONTINUE_AGENT),
-    fault("agent stopped 20 s", Duration::from_secs(20), STOP_AGENT, CONTINUE_AGENT),
+    fault("agent stopped 20 s", Duration::from_secs(20), STOP_AGENT, CONTINUE_AGENT).killing(),
     fault("power off", WHILE, |scene| scene.owner.power_off(), |scene| scene.owner.power_on()),
     fault("data link down", WHILE, |scene| scene.owner.data_down(), |scene| scene.owner.data_up()),
     fault("data link silent", WHILE, |scene| scene.owner.cut_data(), |scene| scene.owner.heal_data())
@@ -120,6 +122,13 @@ pub const FAULTS: [Fault; 28] = [
         |scene| restore_api_and(scene, scene.owner),
     ),
     fault(
+        "API and all agents killed",
+        WHILE,
+        |scene| KILL_API(scene).and_then(|()| KILL_AGENTS(scene)),
+        START_API,
+    )
+    .killing(),
+    fault(
         "API killed, peers cut",
         OUTAGE,
         |scene| KILL_API(scene).and_then(|()| scene.owner.cut_peers()),
@@ -127,6 +136,7 @@ pub const FAULTS: [Fault; 28] = [
     ),
 ];
 
+const KILL_AGENTS: Act = |scene| scene.lab.on_every_node(|node| node.kill_agent().map(drop));
 const STOP_AGENT: Act = |scene| scene.owner.stop_agent().map(drop);
 /// One that its liveness probe has ended meanwhile has a successor, which is not stopped.
 const CONTINUE_AGENT: Act = |scene| {

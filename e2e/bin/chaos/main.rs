@@ -97,6 +97,10 @@ fn cell(lab: &Cluster, api: &SlowApi, wish: &Wish, name: &str, source: &str) -> 
 }
 
 fn one(lab: &Cluster, api: &SlowApi, fault: &Fault) -> Result<Seen> {
+    if fault.kills {
+        lab.kubectl(&["rollout", "restart", AGENTS, "-n", NAMESPACE])?;
+        lab.wait_agents_ready()?;
+    }
     run::once(lab, api, &|scene| {
         (fault.begin)(scene)?;
         thread::sleep(fault.lasts);
