@@ -10,6 +10,7 @@ use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
+use super::backoff::Backoff;
 use super::codec::{self, CodecError, Seen};
 use super::input::{Input, Inputs};
 use crate::api::LeaseName;
@@ -18,8 +19,8 @@ use crate::ownership::{Event, NodeName, Version};
 /// How long one watch lasts, in seconds; then the API server ends it and the next goes on.
 const WATCH_SECONDS: u32 = 290;
 
-/// Wait after a failure, so that a server in trouble is not asked in a loop.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The longest wait after a failure: this watch is the first to hear that the API server is back.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Why the watch was started again.
 #[derive(Debug, thiserror::Error)]
@@ -42,18 +43,26 @@ pub struct LeaseWatch {
     inputs: Inputs,
     /// Told when the connection may be a dead one, so that the watch is started again.
     restart: Arc<Notify>,
+    rests: Backoff,
     known: BTreeSet<String>,
     synced: bool,
 }
 
 impl LeaseWatch {
-    /// A watch of `namespace`. `restart` starts it again.
+    /// A watch of `namespace`. `restart` starts it again; `back` says that the API server answers again.
     #[must_use]
-    pub fn new(client: kube::Client, namespace: &str, inputs: Inputs, restart: Arc<Notify>) -> Self {
+    pub fn new(
+        client: kube::Client,
+        namespace: &str,
+        inputs: Inputs,
+        restart: Arc<Notify>,
+        back: Arc<Notify>,
+    ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             inputs,
             restart,
+            rests: Backoff::until(back, LONGEST_WAIT),
             known: BTreeSet::new(),
             synced: false,
         }
@@ -63,13 +72,14 @@ impl LeaseWatch {
     pub async fn run(mut self) {
         let restart = self.restart.clone();
         loop {
+            let attempt = self.rests.begin();
             let ended = tokio::select! {
                 ended = self.once() => ended,
                 () = restart.notified() => Ok(()),
             };
             if let Err(error) = ended {
                 warn!(error = &error as &dyn std::error::Error, "leases are listed again");
-                tokio::time::sleep(PAUSE).await;
+                self.rests.failed(attempt).await;
             }
         }
     }
@@ -110,6 +120,7 @@ impl LeaseWatch {
     async fn watch(&mut self, from: String) -> Result<String, WatchError> {
         let params = WatchParams::default().timeout(WATCH_SECONDS);
         let stream = self.api.watch(&params, &from).await.map_err(WatchError::Watch)?;
+        self.rests.worked();
         pin_mut!(stream);
         let mut latest = from;
         while let Some(event) = stream.next().await {
@@ -156,5 +167,23 @@ impl LeaseWatch {
             Some(LeaseName::VirtualIp(key)) => self.inputs.own(Event::Title { key, version, title: None }),
             Some(LeaseName::Uninstall) | None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::api_fake::Fake;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_in_trouble_is_asked_once_a_second() {
+        let mut fake = Fake::answering(vec![503; 10_000]);
+        let (inputs, _door) = Inputs::new();
+        let (restart, back) = (Arc::default(), Arc::default());
+        let watch = LeaseWatch::new(fake.client(), "virtualip-system", inputs, restart, back);
+        let run = watch.run();
+        assert!(tokio::time::timeout(Duration::from_secs(30), run).await.is_err());
+        let count = fake.arrived();
+        assert!((30..=70).contains(&count), "{count} requests in 30 s");
     }
 }

@@ -3,6 +3,7 @@
 //! One loop ([`run::Agent`]) feeds everything that happens through the ownership machine, one input after the other.
 //! What it wants done goes to tasks of their own: requests to [`perform`], the kernel and the wire to [`hand`].
 
+mod backoff;
 mod by_hand;
 mod codec;
 mod deadline;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tracing::{debug, warn};
 
+use super::backoff::{Attempt, Backoff};
 use super::input::Inputs;
 use super::lease_client::{LeaseClient, LeaseError};
 use crate::api::VipKey;
@@ -19,6 +20,9 @@ use crate::ownership::{Action, Answer, Event, NodeName, NodeWrite, TitleWrite};
 /// their time limit.
 const TITLES_AT_ONCE: usize = 16;
 
+/// A right that runs out leaves no time for longer waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
 /// The way of all requests of the protocol to the API server.
 pub struct Performer {
     /// Renewals and closings: never queued behind anything.
@@ -28,6 +32,10 @@ pub struct Performer {
     turns: Arc<Semaphore>,
     /// How long an answer is waited for before its outcome counts as unknown.
     soon: Duration,
+    /// What the machine tries again comes no sooner than this lets it: the answer that an attempt failed is held back. That
+    /// costs no safety, since to the machine it is a slow answer; and of the right it costs only waits.
+    life_rests: Backoff,
+    title_rests: Backoff,
     inputs: Inputs,
     metrics: Metrics,
     /// Where requests run: not on the thread of the loop.
@@ -36,6 +44,7 @@ pub struct Performer {
 
 impl Performer {
     /// A performer whose requests run on the runtime that this is called in; the two clients must have connections of their own.
+    /// `back` says that the API server answers again.
     #[must_use]
     pub fn new(
         life: LeaseClient,
@@ -43,9 +52,12 @@ impl Performer {
         soon: Duration,
         inputs: Inputs,
         metrics: Metrics,
+        back: &Arc<Notify>,
     ) -> Self {
         let turns = Arc::new(Semaphore::new(TITLES_AT_ONCE));
-        Self { life, titles, turns, soon, inputs, metrics, aside: Handle::current() }
+        let rests = || Backoff::until(back.clone(), LONGEST_WAIT);
+        let (life_rests, title_rests, aside) = (rests(), rests(), Handle::current());
+        Self { life, titles, turns, soon, life_rests, title_rests, inputs, metrics, aside }
     }
 
     /// Starts what `action` asks of the API server; gives back what it asks of somebody else.
@@ -57,8 +69,11 @@ impl Performer {
             Action::ReadTitle(key) => self.read_title(key),
             Action::Check { key, version, addresses } => {
                 let (titles, inputs) = (self.titles.clone(), self.inputs.clone());
+                let rests = self.title_rests.clone();
                 self.aside.spawn(async move {
+                    let attempt = rests.begin();
                     let taken = note(titles.taken(&key, &addresses).await);
+                    rest(&rests, attempt, taken.is_some()).await;
                     inputs.own(Event::Checked { key, version, taken });
                 });
             }
@@ -69,29 +84,34 @@ impl Performer {
 
     fn write_node(&self, write: NodeWrite) {
         let (client, inputs, metrics) = (self.life.clone(), self.inputs.clone(), self.metrics.clone());
-        let soon = self.soon;
+        let (soon, rests) = (self.soon, self.life_rests.clone());
         self.aside.spawn(async move {
+            let attempt = rests.begin();
             let (node, nonce) = (write.node.clone(), write.nonce);
             let tell = |answer| inputs.own(Event::NodeAnswer { node: node.clone(), nonce, answer });
             let mut call = pin!(timed(client.write_node(&write), ApiWrite::NodeLease, &metrics));
-            if answer_soon(soon, &mut call, tell).await.is_none() {
-                tell(call.await);
-            }
+            let Some(answer) = answer_soon(soon, &mut call, tell).await else { return tell(call.await) };
+            rest(&rests, attempt, is_answer(&answer)).await;
+            tell(answer);
         });
     }
 
     fn write_title(&self, write: TitleWrite) {
         let (client, inputs, turns) = (self.titles.clone(), self.inputs.clone(), self.turns.clone());
-        let (soon, metrics) = (self.soon, self.metrics.clone());
+        let (soon, metrics, rests) = (self.soon, self.metrics.clone(), self.title_rests.clone());
         self.aside.spawn(async move {
             let Ok(turn) = turns.acquire().await else { return };
+            let attempt = rests.begin();
             let (key, nonce) = (write.key.clone(), write.nonce);
             let tell = |answer| inputs.own(Event::TitleAnswer { key: key.clone(), nonce, answer });
             let mut call = pin!(timed(client.write_title(&write), ApiWrite::VipLease, &metrics));
-            if answer_soon(soon, &mut call, tell).await.is_none() {
+            let Some(answer) = answer_soon(soon, &mut call, tell).await else {
                 drop(turn);
-                tell(call.await);
-            }
+                return tell(call.await);
+            };
+            // The turn is kept: many that fail do not make many attempts.
+            rest(&rests, attempt, is_answer(&answer)).await;
+            tell(answer);
         });
     }
 
@@ -106,9 +126,15 @@ impl Performer {
 
     fn read_title(&self, key: VipKey) {
         let (client, inputs, turns) = (self.titles.clone(), self.inputs.clone(), self.turns.clone());
+        let rests = self.title_rests.clone();
         self.aside.spawn(async move {
             let Ok(_turn) = turns.acquire().await else { return };
-            if let Some((version, title)) = note(client.read_title(&key).await) {
+            let attempt = rests.begin();
+            let read = note(client.read_title(&key).await);
+            if read.is_none() {
+                rests.failed(attempt).await;
+            }
+            if let Some((version, title)) = read {
                 inputs.own(Event::Title { key, version, title });
             }
         });
@@ -120,17 +146,29 @@ fn note<T>(outcome: Result<T, LeaseError>) -> Option<T> {
     outcome.inspect_err(|error| warn!(error = error as &dyn std::error::Error, "a read failed")).ok()
 }
 
-/// Tells the answer if it comes soon. If not, the outcome is unknown for now, which is told as well; the call goes
+/// After an attempt: one that failed is followed by a wait.
+async fn rest(rests: &Backoff, attempt: Attempt, worked: bool) {
+    if worked {
+        rests.worked();
+    } else {
+        rests.failed(attempt).await;
+    }
+}
+
+fn is_answer<T>(answer: &Answer<T>) -> bool {
+    !matches!(answer, Answer::Unknown)
+}
+
+/// Gives the answer if it comes soon. If not, the outcome is unknown for now, which is told; the call goes
 /// on, since an answer that comes late still counts: a right is counted from before the request, however slow the API
 /// server is.
 async fn answer_soon<T>(
     soon: Duration,
     call: impl Future<Output = Answer<T>>,
     tell: impl Fn(Answer<T>),
-) -> Option<()> {
+) -> Option<Answer<T>> {
     if let Ok(answer) = tokio::time::timeout(soon, call).await {
-        tell(answer);
-        return Some(());
+        return Some(answer);
     }
     warn!("a write has no answer after {soon:?}; it is waited for");
     tell(Answer::Unknown);
@@ -161,3 +199,7 @@ fn outcome<T>(answer: &Answer<T>) -> Outcome {
         Answer::Unknown => Outcome::Error,
     }
 }
+
+#[cfg(test)]
+#[path = "perform_test.rs"]
+mod tests;

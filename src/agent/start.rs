@@ -92,8 +92,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let clients = Clients::new().await?;
     let rights = Rights::new(clients.objects.clone(), &options.namespace);
     senses::catch_signals(inputs.clone(), rights.clone()).map_err(Error::Signals)?;
-    let restart = Arc::new(Notify::new());
-    let objects = Objects::watch(&clients.objects, &inputs, &restart);
+    let (restart, back) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let objects = Objects::watch(&clients.objects, &inputs, &restart, &back);
     let own = OwnThread::new().map_err(Error::Thread)?;
     let peers = own.within(|| Peers::open(&options.node, options.peer_port));
     let sinks = sinks(&options, &clients, &peers).await?;
@@ -105,6 +105,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         timing.call_timeout(),
         inputs.clone(),
         sinks.metrics.clone(),
+        &back,
     );
 
     let deadline = Deadline::behind(fencing.deadline());
@@ -121,11 +122,18 @@ pub async fn run(options: Options) -> Result<(), Error> {
     );
     tokio::spawn(hand.run(hand_door));
     tokio::spawn(senses::follow_kernel(monitor, kernel.clone(), inputs.clone(), claimable));
-    let leases = LeaseWatch::new(clients.leases.clone(), &options.namespace, inputs.clone(), restart.clone());
+    let leases = LeaseWatch::new(
+        clients.leases.clone(),
+        &options.namespace,
+        inputs.clone(),
+        restart.clone(),
+        back.clone(),
+    );
     tokio::spawn(leases.run());
     tokio::spawn(async move { uninstall::protect(&rights).await });
     if options.peer_port != 0 {
-        let place = keys::Place { client: clients.objects.clone(), namespace: options.namespace.clone() };
+        let place =
+            keys::Place { client: clients.objects.clone(), namespace: options.namespace.clone(), back };
         tokio::spawn(keys::follow(place, key_spans(options.key_period)?, inputs.clone()));
     }
     tokio::spawn(introduce(clients.objects.clone(), options.node.clone()));

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
@@ -14,11 +15,15 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tracing::warn;
 
+use super::backoff::Backoff;
 use super::input::{Input, Inputs};
 use crate::api::{VirtualIP, VirtualIPNode};
 
 /// How long one watch lasts, in seconds: shorter than the clients' read timeout, so that a dead connection shows.
 pub const WATCH_SECONDS: u32 = 50;
+
+/// The longest wait after a failure. It ends when the watch of Leases, which waits less, finds the API server back.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What the API server last said.
 #[derive(Clone)]
@@ -32,26 +37,35 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Begins to watch; each change is told to the loop. `restart` starts all watches again.
+    /// Begins to watch; each change is told to the loop. `restart` starts all watches again; `back` says that
+    /// the API server answers again.
     #[must_use]
-    pub fn watch(client: &kube::Client, inputs: &Inputs, restart: &Arc<Notify>) -> Self {
+    pub fn watch(client: &kube::Client, inputs: &Inputs, restart: &Arc<Notify>, back: &Arc<Notify>) -> Self {
         let config = || watcher::Config::default().timeout(WATCH_SECONDS);
         let vips = Api::<VirtualIP>::all(client.clone());
         let vipnodes = Api::<VirtualIPNode>::all(client.clone());
         let nodes = Api::<Node>::all(client.clone());
         Self {
-            vips: follow("virtualips", move || watcher(vips.clone(), config()).boxed(), inputs, restart),
+            vips: follow(
+                "virtualips",
+                move || watcher(vips.clone(), config()).boxed(),
+                inputs,
+                restart,
+                back,
+            ),
             vipnodes: follow(
                 "virtualipnodes",
                 move || watcher(vipnodes.clone(), config()).boxed(),
                 inputs,
                 restart,
+                back,
             ),
             nodes: follow(
                 "nodes",
                 move || watcher(nodes.clone(), config()).modify(trim).boxed(),
                 inputs,
                 restart,
+                back,
             ),
         }
     }
@@ -76,23 +90,43 @@ fn trim(node: &mut Node) {
     node.status = Some(NodeStatus { addresses, ..NodeStatus::default() });
 }
 
-type Events<K> = futures::stream::BoxStream<'static, watcher::Result<watcher::Event<K>>>;
+/// What a watcher tells.
+pub type Events<K> = futures::stream::BoxStream<'static, watcher::Result<watcher::Event<K>>>;
+
+/// Events that come no sooner after a failure than they should, and at once when the API server is `back`.
+pub fn paced<K: Send + 'static>(events: Events<K>, back: &Arc<Notify>) -> Events<K> {
+    let rests = Backoff::until(back.clone(), LONGEST_WAIT);
+    let paced = events.then(move |event| {
+        let rests = rests.clone();
+        async move {
+            match &event {
+                Err(_) => rests.failed(rests.begin()).await,
+                // It is said before anything was asked.
+                Ok(watcher::Event::Init) => {}
+                Ok(_) => rests.worked(),
+            }
+            event
+        }
+    });
+    paced.boxed()
+}
 
 fn follow<K>(
     what: &'static str,
     begin: impl Fn() -> Events<K> + Send + 'static,
     inputs: &Inputs,
     restart: &Arc<Notify>,
+    back: &Arc<Notify>,
 ) -> Store<K>
 where
     K: kube::Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone + Default + Send + Sync,
 {
     let (reader, mut writer): (Store<K>, reflector::store::Writer<K>) = store();
-    let (inputs, restart) = (inputs.clone(), restart.clone());
+    let (inputs, restart, back) = (inputs.clone(), restart.clone(), back.clone());
     tokio::spawn(async move {
         loop {
-            let mut events = begin().default_backoff().boxed();
+            let mut events = paced(begin(), &back);
             loop {
                 let event = tokio::select! {
                     event = events.next() => event,

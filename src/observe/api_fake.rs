@@ -46,7 +46,7 @@ impl Fake {
                 let method = request.method().to_string();
                 let path = request.uri().path_and_query().unwrap().to_string();
                 let body = request.into_body().collect_bytes().await.unwrap();
-                let body: Value = serde_json::from_slice(&body).unwrap();
+                let body: Value = serde_json::from_slice(&body).unwrap_or_default();
                 let code = codes.lock().unwrap().pop_front().unwrap_or(500);
                 let answer = if code < 300 { body.clone() } else { refusal(code) };
                 tell.send(Seen { method, path, body }).unwrap();
@@ -63,6 +63,11 @@ impl Fake {
     /// The next request; waits for it.
     pub async fn next(&mut self) -> Seen {
         self.seen.recv().await.unwrap()
+    }
+
+    /// How many requests have arrived since this was asked last.
+    pub fn arrived(&mut self) -> usize {
+        std::iter::from_fn(|| self.seen.try_recv().ok()).count()
     }
 
     /// Whether no request arrives for so long; meant for paused time.

@@ -3,7 +3,7 @@
 //! Nothing here is on the way of an address: whoever owns one hands over what it has to say and goes on.
 
 #[cfg(test)]
-mod api_fake;
+pub(crate) mod api_fake;
 mod datagrams;
 mod event_series;
 pub mod events;

@@ -1,18 +1,20 @@
 //! Follows the Secret, and writes it when that is due. Tells the loop which keys count.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, PostParams};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::slots::Slots;
 use super::store::{Seen, Spans, Store, Write};
 use crate::agent::input::{Input, Inputs};
-use crate::agent::watches::WATCH_SECONDS;
+use crate::agent::watches::{WATCH_SECONDS, paced};
 use crate::api::names::{KEY_SECRET, KEY_SECRET_TYPE, LABEL_NAME};
 use crate::mesh::{Key, KeyRing};
 
@@ -25,6 +27,8 @@ pub struct Place {
     pub client: kube::Client,
     /// The namespace of the agents.
     pub namespace: String,
+    /// Says that the API server answers again.
+    pub back: Arc<Notify>,
 }
 
 /// Follows the Secret for ever.
@@ -32,7 +36,7 @@ pub async fn follow(place: Place, spans: Spans, inputs: Inputs) {
     let api: Api<Secret> = Api::namespaced(place.client, &place.namespace);
     let config =
         watcher::Config::default().fields(&format!("metadata.name={KEY_SECRET}")).timeout(WATCH_SECONDS);
-    let mut events = watcher(api.clone(), config).default_backoff().boxed();
+    let mut events = paced(watcher(api.clone(), config).boxed(), &place.back);
     let mut store = Store::new(spans, Instant::now());
     let (mut told, mut listed) = (KeyRing::default(), None);
     loop {
