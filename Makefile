@@ -21,7 +21,7 @@ help:
 	@echo '                    DESTDIR, BINDIR, OCF_ROOT; PROGRAM=FILE for one that was built elsewhere'
 	@echo 'make bench [T=part]  the figures, as a table and in target/bench.json; or only size, many, moves, fence, idle, steady'
 	@echo 'make chaos          every fault N times (20), as a table and in target/chaos.json; T=part of a cell, MODES=lease,both,witness,'
-	@echo '                    SEED=number, RESUME=1 goes on where the file ends'
+	@echo '                    SEED=number, RESUME=1 goes on where the file ends; PEERS=1 for keepalived (Debian) in place of our agents'
 	@echo 'make instants       the agent of an owner stopped or killed at N random instants (200), and whether the node answered after its'
 	@echo '                    deadline; to target/instants.json; SEED=number, RESUME=1 adds to the file'
 	@echo 'make lint           formatting, clippy'
@@ -71,6 +71,7 @@ chaos: export T := $(T)
 chaos: export MODES := $(MODES)
 chaos: export SEED := $(SEED)
 chaos: export RESUME := $(RESUME)
+chaos: export PEERS := $(PEERS)
 chaos: deps
 	@$(CARGO) run --quiet --example chaos
 

@@ -23,6 +23,7 @@ pub mod image;
 mod init;
 pub mod janitor;
 pub mod judge;
+pub mod keepalived;
 pub mod kernels;
 pub mod losses;
 mod namespaces;

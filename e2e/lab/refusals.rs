@@ -1,4 +1,4 @@
-//! An API server that is there and answers with an error, by its own means: a real 500 or 503.
+//! An API server that is there and answers with an error, by its own means: a real 429, 500 or 503.
 
 use super::{cluster::Cluster, deploy::NAMESPACE, error::Result, run};
 
@@ -12,6 +12,8 @@ pub enum Refusal {
     InternalError,
     /// 503 for everything about Leases, the kubelets' too: the group is said to be served by a service that is not there.
     Unavailable,
+    /// 429 for every new request of the agents: a priority level of their own, with no place in it.
+    TooManyRequests,
 }
 
 impl Cluster {
@@ -22,6 +24,7 @@ impl Cluster {
     pub fn refuse(&self, with: Refusal) -> Result<()> {
         match with {
             Refusal::InternalError => self.apply(&no_webhook()).map(drop),
+            Refusal::TooManyRequests => self.apply(&no_place()).map(drop),
             Refusal::Unavailable => {
                 self.kubectl(&["patch", LEASES, "--type=merge", "--patch", NOBODY]).map(drop)
             }
@@ -35,7 +38,9 @@ impl Cluster {
     pub fn refuse_nothing(&self) -> Result<()> {
         self.kubectl(&["patch", LEASES, "--type=merge", "--patch", LOCAL])?;
         let delete = ["delete", "--ignore-not-found", "-f", "-"];
-        run::happy("kubectl delete -f -", &self.kubectl_fed(&delete, &no_webhook())?).map(drop)
+        [no_webhook(), no_place()].iter().try_for_each(|means| {
+            run::happy("kubectl delete -f -", &self.kubectl_fed(&delete, means)?).map(drop)
+        })
     }
 }
 
@@ -59,6 +64,28 @@ webhooks:
   admissionReviewVersions: [v1]
   namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {NAMESPACE}}}}}
   rules: [{{operations: [CREATE, UPDATE], apiGroups: [coordination.k8s.io], apiVersions: ['*'], resources: [leases]}}]
+"
+    )
+}
+
+fn no_place() -> String {
+    format!(
+        "apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: FlowSchema
+metadata: {{name: chaos}}
+spec:
+  matchingPrecedence: 2
+  priorityLevelConfiguration: {{name: chaos}}
+  rules:
+  - subjects: [{{kind: Group, group: {{name: 'system:serviceaccounts:{NAMESPACE}'}}}}]
+    resourceRules: [{{verbs: ['*'], apiGroups: ['*'], resources: ['*'], clusterScope: true, namespaces: ['*']}}]
+---
+apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: PriorityLevelConfiguration
+metadata: {{name: chaos}}
+spec:
+  type: Limited
+  limited: {{nominalConcurrencyShares: 0, lendablePercent: 0, borrowingLimitPercent: 0, limitResponse: {{type: Reject}}}}
 "
     )
 }

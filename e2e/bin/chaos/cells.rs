@@ -1,9 +1,13 @@
 //! The cells of the matrix: what happens, for how long, and how it is undone.
 
 use super::{
-    lab::{Cluster, Node, Result, deploy::NAMESPACE, losses::Way, refusals::Refusal, slow_api::SlowApi},
+    lab::{
+        Cluster, Node, Result, deploy::NAMESPACE, keepalived::Keepalived, losses::Way, refusals::Refusal,
+        slow_api::SlowApi,
+    },
     random::Random,
 };
+use nix::sys::signal::Signal;
 use std::{thread, time::Duration};
 
 /// How long the API server is away: far beyond every Lease.
@@ -24,6 +28,8 @@ pub struct Scene<'a> {
     pub other: &'a Node,
     /// What stands in front of the API server.
     pub api: &'a SlowApi,
+    /// Who has the addresses, where it is not our agents.
+    pub keepalived: Option<&'a Keepalived>,
 }
 
 /// Something that happens to a scene.
@@ -65,7 +71,7 @@ const fn fault(name: &'static str, lasts: Duration, begin: Act, lift: Act) -> Fa
 }
 
 /// All faults that happen alone, in the order of the table.
-pub const FAULTS: [Fault; 29] = [
+pub const FAULTS: [Fault; 30] = [
     fault("graceful stop", WHILE, |scene| stop_pods(scene, Some(scene.owner)), NOTHING),
     fault("agent killed", WHILE, |scene| scene.owner.kill_agent().map(drop), NOTHING).killing(),
     fault("all agents killed", WHILE, KILL_AGENTS, NOTHING).killing(),
@@ -107,6 +113,7 @@ pub const FAULTS: [Fault; 29] = [
     fault("API 0.2 s late", WHILE, LATE_200_MS, IN_TIME),
     fault("API 1 s late", WHILE, LATE_1_S, IN_TIME),
     fault("API 5 s late", OUTAGE, LATE_5_S, IN_TIME).mixing(),
+    fault("API answers 429", REFUSED, |scene| scene.lab.refuse(Refusal::TooManyRequests), ACCEPT),
     fault("API answers 500", REFUSED, |scene| scene.lab.refuse(Refusal::InternalError), ACCEPT),
     fault("API answers 503", REFUSED, |scene| scene.lab.refuse(Refusal::Unavailable), ACCEPT),
     fault(
@@ -123,7 +130,7 @@ pub const FAULTS: [Fault; 29] = [
     ),
     fault(
         "API and all agents killed",
-        WHILE,
+        OUTAGE,
         |scene| KILL_API(scene).and_then(|()| KILL_AGENTS(scene)),
         START_API,
     )
@@ -135,6 +142,48 @@ pub const FAULTS: [Fault; 29] = [
         |scene| HEAR_ALL(scene).and_then(|()| START_API(scene)),
     ),
 ];
+
+/// What can happen to keepalived as well, by the same names.
+pub const PEERS_FAULTS: [Fault; 14] = [
+    fault(
+        "graceful stop",
+        WHILE,
+        |scene| scene.owner.signal_keepalived(Signal::SIGTERM, false),
+        RUN_KEEPALIVED,
+    ),
+    fault(
+        "agent killed",
+        WHILE,
+        |scene| scene.owner.signal_keepalived(Signal::SIGKILL, true),
+        RUN_KEEPALIVED,
+    ),
+    fault(
+        "all agents killed",
+        WHILE,
+        |scene| scene.lab.on_every_node(|node| node.signal_keepalived(Signal::SIGKILL, true)),
+        RUN_KEEPALIVED,
+    ),
+    fault("agent stopped 2 s", Duration::from_secs(2), STOP_KEEPALIVED, CONTINUE_KEEPALIVED),
+    fault("agent stopped 5 s", Duration::from_secs(5), STOP_KEEPALIVED, CONTINUE_KEEPALIVED),
+    fault("agent stopped 20 s", Duration::from_secs(20), STOP_KEEPALIVED, CONTINUE_KEEPALIVED),
+    fault(
+        "power off",
+        WHILE,
+        |scene| scene.owner.power_off(),
+        |scene| scene.owner.power_on().and_then(|()| RUN_KEEPALIVED(scene)),
+    ),
+    fault("data link down", WHILE, |scene| scene.owner.data_down(), |scene| scene.owner.data_up()),
+    fault("data link silent", WHILE, |scene| scene.owner.cut_data(), |scene| scene.owner.heal_data()),
+    fault("interface flaps", WHILE, |scene| scene.owner.flap("eth1", 10), NOTHING),
+    fault("cut from both", WHILE, |scene| scene.owner.cut_off(), |scene| scene.owner.heal()),
+    fault("cut from peers", WHILE, |scene| scene.owner.cut_peers(), HEAR_ALL),
+    fault("sent frames lost", WHILE, |scene| scene.owner.lose(Way::Sent), HEAR_ALL),
+    fault("received frames lost", WHILE, |scene| scene.owner.lose(Way::Received), HEAR_ALL),
+];
+
+const RUN_KEEPALIVED: Act = |scene| scene.keepalived.map_or(Ok(()), Keepalived::run);
+const STOP_KEEPALIVED: Act = |scene| scene.owner.signal_keepalived(Signal::SIGSTOP, true);
+const CONTINUE_KEEPALIVED: Act = |scene| scene.owner.signal_keepalived(Signal::SIGCONT, true);
 
 const KILL_AGENTS: Act = |scene| scene.lab.on_every_node(|node| node.kill_agent().map(drop));
 const STOP_AGENT: Act = |scene| scene.owner.stop_agent().map(drop);

@@ -9,17 +9,22 @@ mod random;
 mod run;
 mod table;
 
-use cells::{FAULTS, Fault, Pair};
+use cells::{FAULTS, Fault, PEERS_FAULTS, Pair};
 use lab::{
     Cluster, Plan, Result,
     deploy::{AGENTS, NAMESPACE},
     error::{Error, chain},
+    keepalived::Keepalived,
     slow_api::SlowApi,
+    stage::Vip,
 };
 use random::Random;
 use run::Seen;
 use std::{env, process::ExitCode, str::FromStr, thread, time::Duration};
 use table::Row;
+
+/// In the table, where our rows say where the right comes from.
+const KEEPALIVED: &str = "keepalived";
 
 /// The cell of two faults at once.
 const TWO: &str = "two faults at random";
@@ -32,6 +37,8 @@ struct Wish {
     sources: Vec<String>,
     seed: u64,
     resume: bool,
+    /// Not our agents but others.
+    peers: bool,
 }
 
 fn main() -> ExitCode {
@@ -52,6 +59,9 @@ fn matrix() -> Result<bool> {
     eprintln!("seed {}; starting three nodes ...", wish.seed);
     let lab = Cluster::start(&Plan::default())?;
     let api = SlowApi::start(&lab)?;
+    if wish.peers {
+        return matrix_of_keepalived(&lab, &api, &wish);
+    }
     lab.deploy()?;
     println!("{}", Row::heading());
     let mut good = true;
@@ -71,6 +81,44 @@ fn matrix() -> Result<bool> {
     }
     eprintln!("written to {}", table::file().display());
     Ok(good)
+}
+
+/// The cells that make sense for it. Whatever it does is well: it is for comparison.
+fn matrix_of_keepalived(lab: &Cluster, api: &SlowApi, wish: &Wish) -> Result<bool> {
+    let addresses = Vip::dual("web", 200).addresses;
+    let keepalived = Keepalived::start(lab, &addresses)?;
+    println!("{}", Row::heading());
+    for fault in PEERS_FAULTS.iter().filter(|fault| wish.wants(fault.name)) {
+        if wish.resume && table::is_done(fault.name, KEEPALIVED, wish.runs)? {
+            continue;
+        }
+        let (mut seen, mut broken) = (Vec::new(), 0);
+        for turn in 1..=wish.runs {
+            eprintln!("{} ({KEEPALIVED}): {turn} of {}", fault.name, wish.runs);
+            match run::once_with_keepalived(lab, api, &keepalived, &addresses, &|scene| {
+                while_it_lasts(fault, scene)
+            }) {
+                Ok(run) => seen.push(run),
+                Err(error) => {
+                    eprintln!("    NO RESULT: {}", chain(&error));
+                    broken += 1;
+                    lab.repair()?;
+                }
+            }
+        }
+        let row =
+            Row { cell: fault.name.to_owned(), source: KEEPALIVED.to_owned(), seed: wish.seed, seen, broken };
+        println!("{}", row.line());
+        row.save()?;
+    }
+    eprintln!("written to {}", table::file().display());
+    Ok(true)
+}
+
+fn while_it_lasts(fault: &Fault, scene: cells::Scene<'_>) -> Result<()> {
+    (fault.begin)(scene)?;
+    thread::sleep(fault.lasts);
+    (fault.lift)(scene)
 }
 
 fn cell(lab: &Cluster, api: &SlowApi, wish: &Wish, name: &str, source: &str) -> Result<Row> {
@@ -101,11 +149,7 @@ fn one(lab: &Cluster, api: &SlowApi, fault: &Fault) -> Result<Seen> {
         lab.kubectl(&["rollout", "restart", AGENTS, "-n", NAMESPACE])?;
         lab.wait_agents_ready()?;
     }
-    run::once(lab, api, &|scene| {
-        (fault.begin)(scene)?;
-        thread::sleep(fault.lasts);
-        (fault.lift)(scene)
-    })
+    run::once(lab, api, &|scene| while_it_lasts(fault, scene))
 }
 
 fn two(lab: &Cluster, api: &SlowApi, random: &mut Random) -> Result<Seen> {
@@ -123,7 +167,12 @@ impl Wish {
             sources: list("MODES").unwrap_or_else(|| vec!["both".to_owned()]),
             seed: number("SEED")?.unwrap_or_else(Random::seed),
             resume: text("RESUME").is_some(),
+            peers: text("PEERS").is_some(),
         })
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
     }
 
     /// The cells to run, in the order in which they were asked for.

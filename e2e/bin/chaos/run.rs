@@ -3,14 +3,16 @@
 use super::{
     cells::Scene,
     lab::{
-        Cluster, Result,
+        Cluster, Node, Result,
         judge::Verdict,
+        keepalived::Keepalived,
+        run::until,
         slow_api::SlowApi,
-        stage::{Stage, Vip},
+        stage::{PATIENCE, Stage, Vip},
     },
 };
 use nix::time::{ClockId, clock_gettime};
-use std::{thread, time::Duration};
+use std::{net::IpAddr, thread, time::Duration};
 
 /// After this without an owner, counted from the last fault's end, a run has failed.
 pub const OWNERLESS: Duration = Duration::from_secs(10);
@@ -39,18 +41,55 @@ pub struct Seen {
 pub fn once(lab: &Cluster, api: &SlowApi, happen: &dyn Fn(Scene<'_>) -> Result<()>) -> Result<Seen> {
     let stage = Stage::set(lab, vec![Vip::dual("web", 200)])?;
     let owner = lab.node(&stage.owner)?;
-    let other = lab.nodes().iter().find(|node| node.name() != owner.name()).unwrap_or(owner);
-    happen(Scene { lab, owner, other, api })?;
+    happen(Scene { lab, owner, other: another(lab, owner), api, keepalived: None })?;
     let lifted = now();
-    let rest = stage.settled();
-    thread::sleep(AFTERWARDS);
-    // Short of the time allowed nobody can say that there is no owner.
-    if rest.is_err() {
-        thread::sleep((lifted + OWNERLESS).saturating_sub(now()));
-    }
+    linger(stage.settled().is_ok(), lifted);
     let verdict = stage.stop()?;
     lab.repair()?;
     Ok(seen(&verdict, lifted))
+}
+
+/// The same for addresses that keepalived has.
+///
+/// # Errors
+/// As [`once`].
+pub fn once_with_keepalived(
+    lab: &Cluster,
+    api: &SlowApi,
+    keepalived: &Keepalived,
+    addresses: &[IpAddr],
+    happen: &dyn Fn(Scene<'_>) -> Result<()>,
+) -> Result<Seen> {
+    keepalived.run()?;
+    let owner = lab.node(&alone(lab, addresses)?)?;
+    let watch = lab.watch(&addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>())?;
+    happen(Scene { lab, owner, other: another(lab, owner), api, keepalived: Some(keepalived) })?;
+    let lifted = now();
+    linger(alone(lab, addresses).is_ok(), lifted);
+    let verdict = watch.stop()?;
+    lab.repair()?;
+    Ok(seen(&verdict, lifted))
+}
+
+/// Waits until one node alone has the addresses, and says which.
+fn alone(lab: &Cluster, addresses: &[IpAddr]) -> Result<String> {
+    until("one node has the addresses", PATIENCE, || {
+        let mut with = lab.nodes_with(addresses)?;
+        Ok(with.pop().filter(|_| with.is_empty()))
+    })
+}
+
+fn another<'a>(lab: &'a Cluster, owner: &'a Node) -> &'a Node {
+    lab.nodes().iter().find(|node| node.name() != owner.name()).unwrap_or(owner)
+}
+
+/// The client asks on for a while.
+fn linger(settled: bool, lifted: Duration) {
+    thread::sleep(AFTERWARDS);
+    // Short of the time allowed nobody can say that there is no owner.
+    if !settled {
+        thread::sleep((lifted + OWNERLESS).saturating_sub(now()));
+    }
 }
 
 fn seen(verdict: &Verdict, lifted: Duration) -> Seen {

@@ -38,7 +38,7 @@ impl Row {
         let (two, silence, stable) =
             (self.two(), self.sorted(|seen| seen.silence), self.sorted(|seen| seen.stable));
         let line = format!(
-            "{:<26} {:<8} {:>4} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1}  {}",
+            "{:<26} {:<10} {:>4} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1}  {}",
             self.cell,
             self.source,
             self.seen.len(),
@@ -59,9 +59,9 @@ impl Row {
     /// The heading over all lines.
     pub fn heading() -> String {
         format!(
-            "{:<26} {:<8} {:>4} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            "{:<26} {:<10} {:>4} {:>10} {:>10} {:>10} {:>10} {:>10}",
             "cell (times in ms)",
-            "right",
+            "right of",
             "runs",
             "two owners",
             "silent p50",

@@ -1,0 +1,101 @@
+//! keepalived on the same nodes and the same wire, for comparison: VRRP with its defaults (an advertisement a second), and, as
+//! our addresses do, staying where it is (`nopreempt`).
+
+use super::{
+    cluster::Cluster,
+    daemon::Daemon,
+    error::{Doing, Error, Result},
+    node::Node,
+    process::{Process, in_network_of},
+};
+use nix::sys::signal::Signal;
+use std::{fs, net::IpAddr, path::Path};
+
+/// Debian's program.
+const PROGRAM: &str = "/usr/sbin/keepalived";
+
+/// Where it announces.
+const INTERFACE: &str = "eth1";
+
+/// keepalived on every node of a lab.
+#[derive(Debug)]
+pub struct Keepalived(Vec<Daemon>);
+
+impl Keepalived {
+    /// Starts it everywhere, with these addresses.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not start.
+    pub fn start(lab: &Cluster, addresses: &[IpAddr]) -> Result<Self> {
+        if !Path::new(PROGRAM).exists() {
+            let how = "keepalived is not installed: apt-get install --no-install-recommends keepalived";
+            return Err(Error::other(how));
+        }
+        let daemon = |node: &Node| {
+            let file = node.host.file("keepalived.conf");
+            fs::write(&file, configuration(node, addresses)).doing(|| format!("write {}", file.display()))?;
+            let pid = |name: &str| node.host.file(name).to_string_lossy().into_owned();
+            let words = [PROGRAM, "--dont-fork", "--log-console", "--vrrp", "--use-file"].map(str::to_owned);
+            let files = ["--pid", "--vrrp_pid"].into_iter().zip(["keepalived.pid", "vrrp.pid"]);
+            let files = files.flat_map(|(flag, name)| [flag.to_owned(), pid(name)]);
+            let words = words.into_iter().chain([file.to_string_lossy().into_owned()]).chain(files).collect();
+            Ok(Daemon::new(&node.host, "keepalived", words))
+        };
+        let all = Self(lab.nodes().iter().map(daemon).collect::<Result<_>>()?);
+        all.run()?;
+        Ok(all)
+    }
+
+    /// Starts it where it does not run.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn run(&self) -> Result<()> {
+        self.0.iter().try_for_each(Daemon::start)
+    }
+}
+
+impl Node {
+    /// Sends a signal to the node's keepalived, all of its processes or the first.
+    ///
+    /// # Errors
+    /// When none runs there.
+    pub fn signal_keepalived(&self, signal: Signal, all: bool) -> Result<()> {
+        let is_it = |words: &[String]| words.first().is_some_and(|word| word == PROGRAM);
+        let mut found: Vec<Process> = in_network_of(self.host.pid()?)
+            .into_iter()
+            .filter(|(_, words)| is_it(words))
+            .map(|(process, _)| process)
+            .collect();
+        found.sort_by_key(|process| process.pid);
+        if found.is_empty() {
+            return Err(Error::other(format!("no keepalived runs on {}", self.name())));
+        }
+        found.truncate(if all { found.len() } else { 1 });
+        found.into_iter().try_for_each(|process| process.signal(signal))
+    }
+}
+
+fn configuration(node: &Node, addresses: &[IpAddr]) -> String {
+    let (priority, name) = (100 + node.index, node.name());
+    let listed = |v4: bool| {
+        let these = addresses.iter().filter(|address| address.is_ipv4() == v4);
+        these.map(|address| format!("{address} dev {INTERFACE}")).collect::<Vec<_>>().join("\n")
+    };
+    format!(
+        "global_defs {{\n router_id {name}\n}}
+vrrp_instance web {{
+ state BACKUP
+ nopreempt
+ interface {INTERFACE}
+ virtual_router_id 51
+ priority {priority}
+ advert_int 1
+ virtual_ipaddress {{\n{}\n}}
+ virtual_ipaddress_excluded {{\n{}\n}}
+}}
+",
+        listed(true),
+        listed(false)
+    )
+}
