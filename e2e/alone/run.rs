@@ -38,6 +38,7 @@ fn life() -> Outcome {
     check(!line.contains("valid_lft forever"), line)?;
     check(standing.stop()? == Some(0), "a stop is no failure")?;
     check(!standing.has("192.0.2.200")? && !standing.has("2001:db8::200")?, "an address stayed")?;
+    standing.until_ready("192.0.2.200", false)?;
     check(standing.has("192.0.2.1")?, "the host's own address has gone")
 }
 
@@ -60,7 +61,9 @@ fn nonsense() -> Outcome {
     standing.write("web", "192.0.2.256")?;
     let said = standing.until(|line| line["problem"].is_object())?;
     check(said["problem"]["line"] == 4, said)?;
-    check(standing.has("192.0.2.200")?, "the address has gone")
+    check(standing.has("192.0.2.200")?, "the address has gone")?;
+    standing.write("web", "192.0.2.200")?;
+    standing.until(|line| line["solved"]["line"] == 4).map(drop)
 }
 
 fn carrier() -> Outcome {

@@ -72,8 +72,13 @@ pub fn check(source: &Source) -> Checked {
             Ok(Value::Null) => {}
             Ok(value) => whole(source, nth, &Path::default(), value, &mut checked),
             Err(error) => {
-                let line = error.location().map_or(1, |location| location.line());
-                let (file, message) = (source.name.clone(), error.to_string());
+                // The reader blames the whole mapping for a key that is there twice.
+                let (told, mut message) = (error.location().map(|place| place.line()), error.to_string());
+                let again = locate::twice(&source.text, nth);
+                if let (Some(_), Some(end)) = (again, message.rfind(" at line ")) {
+                    message.truncate(end);
+                }
+                let (file, line) = (source.name.clone(), again.or(told).unwrap_or(1));
                 checked.problems.push(Problem {
                     file,
                     line,

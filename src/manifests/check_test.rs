@@ -113,3 +113,17 @@ fn all_cases_of_the_api_server_come_out_the_same() {
         }
     }
 }
+
+#[test]
+fn a_key_that_is_there_twice_is_told_where_it_is_there_again() {
+    let text = "\
+apiVersion: virtualip.dev/v1alpha1
+kind: VirtualIP
+metadata: {name: web, labels: {number: 7, yes: true, none: }}
+spec:
+  addresses: [192.0.2.10]
+  interface: eth0
+  addresses: [192.0.2.11]
+";
+    assert_eq!(problems(text), ["web.yaml:7: : spec: duplicate entry with key \"addresses\""]);
+}

@@ -3,7 +3,7 @@
 //! The YAML reader tells no positions, but puts them on errors: so the way is gone again, and an error thrown at its
 //! end.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -15,9 +15,20 @@ pub fn line(text: &str, nth: usize, path: &Path) -> usize {
     (0..=path.0.len()).rev().find_map(|length| exact(text, nth, &path.0[..length])).unwrap_or(1)
 }
 
+/// The line, from 1, of the second value that a key has in the `nth` document of `text`, if one has two.
+#[must_use]
+pub fn twice(text: &str, nth: usize) -> Option<usize> {
+    end_of(text, nth, Twice)
+}
+
 fn exact(text: &str, nth: usize, steps: &[Step]) -> Option<usize> {
+    end_of(text, nth, Walk(steps))
+}
+
+/// The line on which a way through the `nth` document ended.
+fn end_of(text: &str, nth: usize, way: impl for<'de> DeserializeSeed<'de>) -> Option<usize> {
     let document = serde_yaml::Deserializer::from_str(text).nth(nth)?;
-    let error = Walk(steps).deserialize(document).err()?;
+    let error = way.deserialize(document).err()?;
     let here = error.to_string().contains(HERE);
     error.location().filter(|_| here).map(|location| location.line())
 }
@@ -68,6 +79,66 @@ impl<'de> Visitor<'de> for Walk<'_> {
             }
             at += 1;
         }
+    }
+}
+
+/// Goes everywhere, and fails at the second value of a key.
+struct Twice;
+
+impl<'de> DeserializeSeed<'de> for Twice {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Twice {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if seen.insert(key) {
+                map.next_value_seed(Self)?;
+            } else {
+                map.next_value_seed(Walk(&[]))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
     }
 }
 

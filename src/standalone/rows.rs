@@ -106,6 +106,9 @@ impl<W: Write> Printer<W> {
         for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
             writeln!(self.out, "{}", json!({"time": time, "problem": problem}))?;
         }
+        for solved in self.problems.iter().filter(|problem| !problems.contains(problem)) {
+            writeln!(self.out, "{}", json!({"time": time, "solved": solved}))?;
+        }
         Ok(())
     }
 }
@@ -156,5 +159,21 @@ mod tests {
             .map(|line| (line["ready"].as_bool().unwrap(), line["message"].as_str().unwrap()))
             .collect();
         assert_eq!(said, [(false, "wait"), (true, ""), (false, "not wanted any more")]);
+    }
+
+    #[test]
+    fn json_tells_of_a_problem_once_and_of_its_end() {
+        let mut out = Vec::new();
+        let mut printer = Printer::new(Style::Json, &mut out);
+        let [file, object, field] = ["web.yaml", "VirtualIP web", "spec"].map(str::to_owned);
+        let problem = Problem { file, line: 4, object, field, message: "it is required".to_owned() };
+        printer.print(vec![], std::slice::from_ref(&problem)).unwrap();
+        printer.print(vec![], std::slice::from_ref(&problem)).unwrap();
+        printer.print(vec![], &[]).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [said, solved] = lines.as_slice() else { panic!("{text}") };
+        assert_eq!((&said["problem"]["line"], &solved["solved"]["line"]), (&4.into(), &4.into()));
     }
 }

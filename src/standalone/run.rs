@@ -48,8 +48,8 @@ pub async fn run<W: Write>(path: PathBuf, mut printer: Printer<W>) -> Result<(),
             let due = host.next();
             tokio::select! {
                 biased;
-                _ = terminate.recv() => return Ok(host.leave().await?),
-                _ = interrupt.recv() => return Ok(host.leave().await?),
+                _ = terminate.recv() => return leave(host, printer).await,
+                _ = interrupt.recv() => return leave(host, printer).await,
                 _ = renewal.tick() => host.renew().await?,
                 () = async { if let Some(due) = due { sleep_until(due).await } }, if due.is_some() => drop(host.announce_due()),
                 change = changes.next() => {
@@ -74,6 +74,13 @@ pub async fn run<W: Write>(path: PathBuf, mut printer: Printer<W>) -> Result<(),
             }
         }
     }
+}
+
+/// Takes everything away, and says so to whoever still reads.
+async fn leave<W: Write>(mut host: Host, mut printer: Printer<W>) -> Result<(), Error> {
+    host.leave().await?;
+    drop(printer.print(Vec::new(), &[]));
+    Ok(())
 }
 
 /// What was read last counts until something can be read again.
