@@ -14,8 +14,8 @@ use crate::api::names::{
     ANNOTATION_WANTED, FINALIZER_HELD,
 };
 use crate::ownership::{
-    Epoch, Expect, Holder, NodeLease, NodeName, NodeWrite, Nonce, Offer, Source, Title, TitleContent,
-    TitleWrite, Version, Why, Witnesses,
+    Epoch, Expect, Holder, Incarnation, NodeLease, NodeName, NodeWrite, Nonce, Offer, Source, Title,
+    TitleContent, TitleWrite, Version, Why, Witnesses,
 };
 
 /// A Lease that is not as the agents write it. Nothing is decided on it.
@@ -251,7 +251,7 @@ fn source_text(source: &Source) -> Option<String> {
         Source::Witness(witnesses) => ("witness", witnesses),
     };
     let period = format!("{}ms", witnesses.period.as_millis());
-    let others = witnesses.others.iter().map(|(node, incarnation)| format!("{node}={incarnation:x}"));
+    let others = witnesses.others.iter().map(|(node, incarnation)| format!("{node}={:x}", incarnation.0));
     let words = [mode.to_owned(), period, nonce_text(witnesses.round)].into_iter().chain(others);
     Some(words.collect::<Vec<_>>().join(" "))
 }
@@ -263,7 +263,7 @@ fn read_source(text: &str) -> Option<Source> {
     let round = read_nonce(words.next()?)?;
     let other = |word: &str| {
         let (node, incarnation) = word.split_once('=')?;
-        Some((NodeName(node.to_owned()), u64::from_str_radix(incarnation, 16).ok()?))
+        Some((NodeName(node.to_owned()), Incarnation(u64::from_str_radix(incarnation, 16).ok()?)))
     };
     let others: BTreeMap<_, _> = words.map(other).collect::<Option<_>>()?;
     let witnesses = Witnesses { round, period, others };
@@ -363,7 +363,11 @@ mod tests {
         let witnesses = Witnesses {
             round: Nonce { incarnation: 0xabc, sequence: 7 },
             period: Duration::from_millis(300),
-            others: [(NodeName("n2".into()), u64::MAX), (NodeName("n3.example".into()), 0)].into(),
+            others: [
+                (NodeName("n2".into()), Incarnation(u64::MAX)),
+                (NodeName("n3.example".into()), Incarnation(0)),
+            ]
+            .into(),
         };
         for source in [Source::Lease, Source::Both(witnesses.clone()), Source::Witness(witnesses)] {
             assert_eq!(

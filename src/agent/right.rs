@@ -122,7 +122,7 @@ fn reasons(silent: &[(String, String)]) -> String {
 mod tests {
     use super::*;
     use crate::observe::metrics::registry;
-    use crate::ownership::{Epoch, NodeLease, Nonce, Witnesses};
+    use crate::ownership::{Epoch, Incarnation, NodeLease, Nonce, Witnesses};
 
     fn told(version: Version, source: Source) -> Event {
         let node = NodeName("n1".into());
@@ -138,7 +138,8 @@ mod tests {
     }
 
     fn both() -> Source {
-        let others = [(NodeName("n2".into()), 1), (NodeName("n0".into()), 1)].into();
+        let others =
+            [(NodeName("n2".into()), Incarnation(1)), (NodeName("n0".into()), Incarnation(1))].into();
         Source::Both(Witnesses { round: Nonce::default(), period: Duration::from_secs(3), others })
     }
 

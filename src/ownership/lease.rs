@@ -40,6 +40,17 @@ pub struct Holder {
     pub epoch: Epoch,
 }
 
+/// One life of a process: drawn at its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Incarnation(pub u64);
+
+impl std::hash::Hash for Incarnation {
+    /// Like the mark of a write that was never made: whoever renames incarnations renames them in both.
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        Nonce { incarnation: self.0, sequence: 0 }.hash(state);
+    }
+}
+
 /// Marks a write as ours: no two writes of any process carry the same. Without it a write that was sent twice
 /// could be taken for its second copy, and the right be counted from too late a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

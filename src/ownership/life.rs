@@ -1,10 +1,15 @@
-//! The node's own life: epochs and the right that renewals give (rules 1 to 3).
+//! The node's own life: epochs, and the right that renewals and promises give (rules 1 to 3, 15 and 16).
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use super::event::{Action, Answer, NodeWrite};
-use super::lease::{Epoch, Expect, NodeLease, NodeName, Nonce, Version};
-use super::source::Source;
+use super::event::{Action, Answer, Neighbour, NodeWrite};
+use super::lease::{Epoch, Expect, Incarnation, NodeLease, NodeName, Nonce, Version};
+use super::message::{Message, Refusal};
+use super::peers::Peers;
+use super::promises::{Facts, Promises};
+use super::source::{Mode, Source};
+use super::stand::Stand;
+use super::steps::Steps;
 use super::time::Time;
 use super::timing::Timing;
 
@@ -47,12 +52,12 @@ enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Begun {
     epoch: Epoch,
-    /// When it is over, if nothing renews it.
-    until: Time,
-    /// Whether a write of this process confirmed it. An epoch of a former life gives no right before that.
+    /// The latest known version of the Lease.
+    stand: Stand,
+    /// Whether a write of this process confirmed the epoch. One of a former life gives no right before that.
     confirmed: bool,
-    /// Whether the latest confirmed version states the idle duration: no right then.
-    idle: bool,
+    /// When an epoch of a former life is given up, if nothing confirms it.
+    give_up: Time,
     /// Whether a former life began it.
     continued: bool,
 }
@@ -61,13 +66,19 @@ struct Begun {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Attempt {
     nonce: Nonce,
-    /// Read before the request left: the right counts from here.
-    sent: Time,
+    /// What it expects to find: once the Lease has another version, it can never take effect.
+    expect: Expect,
     begins: bool,
-    idle: bool,
+    stand: Stand,
 }
 
+/// So many writes of unknown fate are remembered.
+const ATTEMPTS: usize = 32;
+
 /// The own node Lease and what follows from it.
+///
+/// **Invariant.** The right is the minimum over all versions that the Lease may be in (rule 15), and never shrinks while an
+/// epoch runs: a write that would make it shorter is not sent before it does not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Life {
     me: NodeName,
@@ -81,15 +92,18 @@ pub(super) struct Life {
     rest_until: Time,
     /// Since when the node has had no reason to renew briskly.
     idle_since: Option<Time>,
+    promises: Promises,
+    steps: Steps,
+    /// The end of the right of which was told last.
+    told: Time,
 }
 
 /// A write to the own Lease.
-#[derive(Clone, Copy)]
 struct Write {
     expect: Expect,
     number: i32,
     open: bool,
-    idle: bool,
+    stand: Stand,
 }
 
 /// What the rest of the machine tells the life before it decides.
@@ -106,7 +120,7 @@ pub(super) struct Needs {
 }
 
 impl Life {
-    pub(super) fn new(me: NodeName) -> Self {
+    pub(super) fn new(me: NodeName, incarnation: u64) -> Self {
         Self {
             me,
             known: Known::Unknown,
@@ -116,6 +130,9 @@ impl Life {
             sent: Time::default(),
             rest_until: Time::default(),
             idle_since: None,
+            promises: Promises::new(Incarnation(incarnation)),
+            steps: Steps::default(),
+            told: Time::default(),
         }
     }
 
@@ -128,18 +145,20 @@ impl Life {
     }
 
     /// The epoch and the end of its right, if the right runs at `now`.
-    pub(super) fn right(&self, now: Time) -> Option<(&Epoch, Time)> {
-        match &self.state {
-            State::Begun(begun) if begun.confirmed && now < begun.until && !self.idles(begun) => {
-                Some((&begun.epoch, begun.until))
-            }
-            _ => None,
-        }
+    pub(super) fn right(&self, now: Time, timing: &Timing) -> Option<(&Epoch, Time)> {
+        let State::Begun(begun) = &self.state else { return None };
+        let until = self.until(begun, timing);
+        (begun.confirmed && now < until).then_some((&begun.epoch, until))
     }
 
-    /// While a write with the idle duration may be in effect there is no right, whatever came before (rule 15).
-    fn idles(&self, begun: &Begun) -> bool {
-        begun.idle || self.attempts.iter().any(|attempt| attempt.idle)
+    /// The versions that the Lease may be in.
+    fn stands<'a>(&'a self, begun: &'a Begun) -> impl Iterator<Item = &'a Stand> {
+        std::iter::once(&begun.stand).chain(self.attempts.iter().map(|attempt| &attempt.stand))
+    }
+
+    fn until(&self, begun: &Begun, timing: &Timing) -> Time {
+        let rights = self.stands(begun).map(|stand| stand.right(&self.promises, timing));
+        rights.min().unwrap_or_default()
     }
 
     /// Whether the own Lease is known to be closed or absent, and no write is under way.
@@ -162,18 +181,30 @@ impl Life {
     }
 
     /// Ends the epoch if its right has run out, and says so: the first thing in every step.
-    pub(super) fn lapse(&mut self, now: Time, out: &mut Vec<Action>) -> bool {
-        let lapsed = matches!(&self.state, State::Begun(begun) if now >= begun.until);
+    pub(super) fn lapse(&mut self, now: Time, timing: &Timing, out: &mut Vec<Action>) -> bool {
+        let lapsed = self.lapses_at(timing).is_some_and(|at| now >= at);
         if lapsed {
             self.end(out);
         }
         lapsed
     }
 
+    /// When the epoch is over, if nothing renews it.
+    fn lapses_at(&self, timing: &Timing) -> Option<Time> {
+        let State::Begun(begun) = &self.state else { return None };
+        if !begun.confirmed {
+            return Some(begun.give_up);
+        }
+        self.stands(begun).map(|stand| stand.ends(&self.promises, timing)).min()
+    }
+
     /// Ends the epoch at once, for ever.
     pub(super) fn end(&mut self, out: &mut Vec<Action>) {
         self.attempts.clear();
         self.rest_until = Time::default();
+        self.told = Time::default();
+        self.steps = Steps::default();
+        self.promises.clear();
         if let State::Begun(begun) = std::mem::replace(&mut self.state, State::Ended) {
             out.push(Action::Ended(begun.epoch));
         }
@@ -187,9 +218,14 @@ impl Life {
         self.state = match &self.known {
             Known::Present(lease) if lease.open => State::Begun(Begun {
                 epoch: lease.epoch.clone(),
-                until: now + timing.duration,
+                stand: Stand {
+                    source: lease.source.clone(),
+                    duration: lease.duration,
+                    idle: false,
+                    sent: None,
+                },
                 confirmed: false,
-                idle: false,
+                give_up: now + timing.duration,
                 continued: true,
             }),
             _ => State::Ended,
@@ -197,13 +233,7 @@ impl Life {
     }
 
     /// Takes in a version of the own Lease.
-    pub(super) fn observe(
-        &mut self,
-        version: Version,
-        lease: Option<NodeLease>,
-        timing: &Timing,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn observe(&mut self, version: Version, lease: Option<NodeLease>, out: &mut Vec<Action>) {
         let newer = match &self.known {
             Known::Unknown => true,
             Known::Absent(known) => version > *known,
@@ -216,7 +246,7 @@ impl Life {
             self.rest_until = Time::default();
         }
         match &lease {
-            Some(lease) if lease.open => self.renewed(lease, timing, out),
+            Some(lease) if lease.open => self.renewed(lease, out),
             _ if matches!(self.state, State::Begun(_)) => self.end(out),
             _ => {}
         }
@@ -225,33 +255,40 @@ impl Life {
 
     /// The Lease is open. The right counts from the sending of the very write that made this version, known by
     /// its nonce, and of no other (rule 2).
-    fn renewed(&mut self, lease: &NodeLease, timing: &Timing, out: &mut Vec<Action>) {
+    fn renewed(&mut self, lease: &NodeLease, out: &mut Vec<Action>) {
         let attempt = self.attempts.iter().find(|attempt| attempt.nonce == lease.nonce).cloned();
-        if let State::Begun(begun) = &mut self.state
+        if let State::Begun(begun) = &self.state
             && begun.epoch != lease.epoch
         {
             return self.end(out);
         }
-        let Some(attempt) = attempt else { return };
-        // Every earlier write expected a version that is gone: it can never take effect.
-        self.attempts.retain(|other| other.nonce > attempt.nonce);
-        let until = attempt.sent + timing.right_of(lease.duration);
-        match &mut self.state {
-            State::Begun(begun) => {
-                begun.until = until;
+        // Every write that expected an earlier version can never take effect.
+        self.attempts.retain(|other| other.expect == Expect::At(lease.version));
+        let stated =
+            |sent, idle| Stand { source: lease.source.clone(), duration: lease.duration, idle, sent };
+        match (&mut self.state, attempt) {
+            (State::Begun(begun), Some(attempt)) => {
+                begun.stand = stated(attempt.stand.sent, attempt.stand.idle);
                 begun.confirmed = true;
-                begun.idle = attempt.idle;
             }
-            State::Ended if attempt.begins => {
+            // A write of a former life, or one that is forgotten: what it states counts from now on, and what was shown
+            // by an earlier write is not shown by it.
+            (State::Begun(begun), None) => {
+                let duration = begun.stand.duration.min(lease.duration);
+                begun.stand = Stand { duration, ..stated(begun.stand.sent, begun.stand.idle) };
+            }
+            (State::Ended, Some(attempt)) if attempt.begins => {
                 let epoch = lease.epoch.clone();
                 out.push(Action::Began(epoch.clone()));
-                self.state =
-                    State::Begun(Begun { epoch, until, confirmed: true, idle: false, continued: false });
+                self.state = State::Begun(Begun {
+                    epoch,
+                    stand: stated(attempt.stand.sent, false),
+                    confirmed: true,
+                    give_up: Time::default(),
+                    continued: false,
+                });
             }
-            State::Ended | State::Waking => return,
-        }
-        if !attempt.idle {
-            out.push(Action::Extend(until));
+            (State::Ended | State::Waking, _) => {}
         }
     }
 
@@ -268,7 +305,7 @@ impl Life {
             self.flight = None;
         }
         match answer {
-            Answer::Written(version, lease) => self.observe(version, lease, timing, out),
+            Answer::Written(version, lease) => self.observe(version, lease, out),
             Answer::Conflict => {
                 // This write can never take effect; one before it may have.
                 self.attempts.retain(|attempt| attempt.nonce != nonce);
@@ -282,6 +319,53 @@ impl Life {
         }
     }
 
+    /// Which nodes can be talked to.
+    pub(super) fn neighbours(&mut self, neighbours: BTreeMap<NodeName, Neighbour>) {
+        self.promises.neighbours(neighbours);
+    }
+
+    /// A witness answers. What it says of another epoch is old.
+    pub(super) fn hear(&mut self, from: NodeName, message: Message, now: Time, out: &mut Vec<Action>) {
+        match message {
+            Message::Promise { epoch, round, witness, asked } if Some(&epoch) == self.epoch() => {
+                self.promises.promised(from, witness, round, asked, now);
+            }
+            Message::Refuse { epoch, round, witness, why } if Some(&epoch) == self.epoch() => {
+                self.promises.refused(&from, witness, round, why);
+                if why == Refusal::Dead {
+                    // The watch is behind: whoever closed it was quicker.
+                    out.push(Action::ReadNode(self.me.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Says how far the right reaches, when that is further by something.
+    pub(super) fn tell(&mut self, now: Time, timing: &Timing, out: &mut Vec<Action>) {
+        let Some((_, until)) = self.right(now, timing) else { return };
+        if until >= self.told + timing.ask.min(timing.renew) / 2 {
+            self.told = until;
+            out.push(Action::Extend(until));
+        }
+    }
+
+    /// Asks the witnesses that are due for their promises.
+    pub(super) fn ask(
+        &mut self,
+        peers: &Peers,
+        now: Time,
+        timing: &Timing,
+        nonces: &mut Nonces,
+        out: &mut Vec<Action>,
+    ) {
+        let State::Begun(begun) = &self.state else { return };
+        let sources = self.stands(begun).map(|stand| stand.source.clone()).collect();
+        let epoch = begun.epoch.clone();
+        let facts = Facts { me: &self.me, epoch: &epoch, sources, peers };
+        self.promises.decide(&facts, now, timing, nonces, out);
+    }
+
     /// Decides on the next write.
     pub(super) fn decide(
         &mut self,
@@ -292,10 +376,12 @@ impl Life {
         out: &mut Vec<Action>,
     ) {
         self.note_idleness(needs.brisk, now);
+        if let State::Begun(begun) = &self.state {
+            self.steps.look(&begun.stand, &self.promises, now, timing);
+        }
         if self.flight.is_some() || now < self.rest_until {
             return;
         }
-        let due = self.renewal_due(needs.brisk, timing);
         let (expect, number) = match &self.known {
             Known::Unknown => {
                 self.rest_until = now + timing.duration;
@@ -305,52 +391,110 @@ impl Life {
             Known::Present(lease) => (Expect::At(lease.version), lease.epoch.number),
         };
         let known_open = matches!(&self.known, Known::Present(lease) if lease.open);
-        match &self.state {
+        let plain = Stand { source: Source::Lease, duration: timing.duration, idle: false, sent: Some(now) };
+        let write = match &self.state {
             _ if needs.close && known_open => {
                 // Once this is sent the epoch may be dead at any moment: nothing may be answered for in it.
                 self.end(out);
-                let write = Write { expect, number, open: false, idle: false };
-                self.send(write, now, timing, nonces, out);
+                Write { expect, number, open: false, stand: plain }
             }
             State::Ended if needs.silent && !needs.leaving => {
                 // A Lease that was just created gives no right: it is created closed, and begun by a second write.
-                let begins = expect != Expect::Absent;
-                let number = if begins { number.wrapping_add(1) } else { number };
-                let write = Write { expect, number, open: begins, idle: false };
-                self.send(write, now, timing, nonces, out);
+                let open = expect != Expect::Absent;
+                let number = if open { number.wrapping_add(1) } else { number };
+                Write { expect, number, open, stand: plain }
             }
-            State::Begun(_) if now >= due => {
-                let idle = self.wants_idle(now, timing);
-                let write = Write { expect, number, open: true, idle };
-                self.send(write, now, timing, nonces, out);
+            State::Begun(begun) => {
+                let Some(stand) = self.next_stand(begun, needs.brisk, now, timing) else { return };
+                Write { expect, number, open: true, stand }
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        self.send(write, now, nonces, out);
     }
 
-    fn send(&mut self, write: Write, now: Time, timing: &Timing, nonces: &mut Nonces, out: &mut Vec<Action>) {
-        let Write { expect, number, open, idle } = write;
-        let nonce = nonces.draw();
+    /// What the Lease shall state next, if it is time to write it.
+    fn next_stand(&self, begun: &Begun, brisk: bool, now: Time, timing: &Timing) -> Option<Stand> {
+        let kept = &begun.stand.source;
+        if let Some(source) = self.next_source(begun, now, timing) {
+            let waits = kept.mode() == Mode::Both && source.mode() == Mode::Witness;
+            let stand = self.stand(source, now, timing);
+            if self.harmless(begun, &stand, timing) {
+                return Some(stand);
+            }
+            // Until the Lease's part has run down to where promises reach: a renewal would put that off for ever.
+            if waits {
+                return None;
+            }
+        }
+        (now >= self.renewal_due(brisk, timing)).then(|| self.stand(kept.clone(), now, timing))
+    }
+
+    fn next_source(&self, begun: &Begun, now: Time, timing: &Timing) -> Option<Source> {
+        if !begun.confirmed {
+            // A new process has no promises yet: this way its first write gives a right all the same.
+            let witnesses = begun.stand.source.witnesses();
+            return witnesses.cloned().map(Source::Both);
+        }
+        let fresh = begun.stand.sent.is_some_and(|sent| now.since(sent) <= timing.renew * 2);
+        let settled = fresh && self.attempts.is_empty();
+        self.steps.next(&begun.stand, settled, &self.promises, now, timing)
+    }
+
+    /// Whether the right is no shorter as long as it is not known whether this was written (rule 15). While the node idles
+    /// there is nothing that a right is needed for.
+    fn harmless(&self, begun: &Begun, next: &Stand, timing: &Timing) -> bool {
+        next.idle || next.right(&self.promises, timing) >= self.until(begun, timing)
+    }
+
+    fn stand(&self, source: Source, now: Time, timing: &Timing) -> Stand {
+        let promised = source.mode() == Mode::Witness;
+        let idle = !promised && self.wants_idle(now, timing);
+        let duration = if idle || promised { timing.idle_duration } else { timing.duration };
+        Stand { source, duration, idle, sent: Some(now) }
+    }
+
+    fn send(&mut self, write: Write, now: Time, nonces: &mut Nonces, out: &mut Vec<Action>) {
+        let Write { expect, number, open, stand } = write;
         let begins = open && self.state == State::Ended;
         if begins {
             // Starting another begin ends the one before: its late answer is worth nothing (rule 1).
             self.attempts.clear();
         }
-        if open {
-            self.attempts.push(Attempt { nonce, sent: now, begins, idle });
+        if open && !self.make_room() {
+            return;
         }
+        let nonce = nonces.draw();
         self.flight = Some(nonce);
         self.sent = now;
-        let duration = if idle { timing.idle_duration } else { timing.duration };
         out.push(Action::WriteNode(NodeWrite {
             node: self.me.clone(),
             expect,
             number,
             open,
-            duration,
-            source: Source::Lease,
+            duration: stand.duration,
+            source: stand.source.clone(),
             nonce,
         }));
+        if open {
+            self.attempts.push(Attempt { nonce, expect, begins, stand });
+        }
+    }
+
+    /// Whether one more write of unknown fate can be remembered. A renewal may be forgotten: until it is known what became
+    /// of it, the right is no longer than it was before.
+    fn make_room(&mut self) -> bool {
+        let State::Begun(begun) = &self.state else { return true };
+        if self.attempts.len() < ATTEMPTS {
+            return true;
+        }
+        let renewal = |attempt: &Attempt| {
+            let stand = &attempt.stand;
+            stand.source == begun.stand.source && stand.idle == begun.stand.idle
+        };
+        let Some(oldest) = self.attempts.iter().position(renewal) else { return false };
+        self.attempts.remove(oldest);
+        true
     }
 
     fn note_idleness(&mut self, brisk: bool, now: Time) {
@@ -367,28 +511,30 @@ impl Life {
 
     /// When the next renewal is due: at once if the stated duration is the idle one and the brisk one is needed.
     fn renewal_due(&self, brisk: bool, timing: &Timing) -> Time {
-        match &self.state {
-            State::Begun(begun) if !begun.confirmed => self.rest_until,
-            State::Begun(begun) if begun.idle && brisk => self.rest_until,
-            State::Begun(begun) if begun.idle => self.sent + idle_renew(timing),
+        let State::Begun(begun) = &self.state else { return self.sent + timing.renew };
+        match begun.stand.source {
+            _ if !begun.confirmed || (begun.stand.idle && brisk) => self.rest_until,
+            Source::Witness(_) => self.sent + timing.idle_duration / 2,
+            _ if begun.stand.idle => self.sent + timing.idle_duration / 3,
             _ => self.sent + timing.renew,
         }
     }
 
     /// When [`Life::decide`] or [`Life::lapse`] has something to do without any event.
     pub(super) fn wakes(&self, timing: &Timing) -> impl Iterator<Item = Time> {
-        let act = match &self.state {
-            State::Begun(_) => self.renewal_due(self.idle_since.is_none(), timing).max(self.rest_until),
-            State::Waking | State::Ended => self.rest_until,
-        };
-        let until = match &self.state {
-            State::Begun(begun) => Some(begun.until),
-            State::Waking | State::Ended => None,
-        };
-        until.into_iter().chain(self.flight.is_none().then_some(act))
+        let mut wakes = Vec::new();
+        if self.flight.is_none() {
+            wakes.push(match &self.state {
+                State::Begun(_) => self.renewal_due(self.idle_since.is_none(), timing).max(self.rest_until),
+                State::Waking | State::Ended => self.rest_until,
+            });
+        }
+        if let State::Begun(begun) = &self.state {
+            wakes.extend(self.lapses_at(timing));
+            wakes.push(self.until(begun, timing));
+            wakes.extend(self.steps.wakes(&begun.stand, &self.promises, timing));
+            wakes.extend(self.promises.wakes(timing));
+        }
+        wakes.into_iter()
     }
-}
-
-fn idle_renew(timing: &Timing) -> Duration {
-    timing.idle_duration / 3
 }

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::event::{Action, Event};
-use super::lease::{Epoch, Key, NodeName, Title};
+use super::lease::{Epoch, Holder, Incarnation, Key, NodeName, Title};
 use super::life::{Life, Needs, Nonces};
+use super::message::Message;
 use super::peers::Peers;
 use super::seat::{Context, Seat};
+use super::source::Mode;
 use super::time::Time;
 use super::timing::Timing;
+use super::witness::{Matter, Request, Witness};
 
 /// So many forgotten seats are remembered beyond the epoch in which they were forgotten.
 const GRAVES: usize = 1000;
@@ -32,6 +35,7 @@ pub struct Machine {
     nonces: Nonces,
     life: Life,
     peers: Peers,
+    witness: Witness,
     seats: BTreeMap<Key, Seat>,
     /// What the kernel was last asked for, by key.
     asked: BTreeMap<Key, BTreeSet<IpAddr>>,
@@ -63,7 +67,8 @@ impl Machine {
     #[must_use]
     pub fn new(me: NodeName, timing: Timing, incarnation: u64) -> Self {
         Self {
-            life: Life::new(me.clone()),
+            life: Life::new(me.clone(), incarnation),
+            witness: Witness::new(Incarnation(incarnation)),
             me,
             timing,
             nonces: Nonces::new(incarnation),
@@ -83,22 +88,28 @@ impl Machine {
     /// looked at, whatever it says.
     pub fn step(&mut self, event: Event, now: Time) -> Vec<Action> {
         let mut out = Vec::new();
-        let mut lapsed = self.life.lapse(now, &mut out);
-        let touched = touched(&event);
-        let before = self.life.right(now).map(|(epoch, _)| epoch.clone());
+        // Elsewhere nobody names this node as its witness, unless others are configured otherwise.
+        if self.timing.source != Mode::Lease || matches!(event, Event::Message { .. }) {
+            self.witness.clock(now);
+        }
+        let mut lapsed = self.life.lapse(now, &self.timing, &mut out);
+        let touched = self.touched(&event, now);
+        let before = self.life.right(now, &self.timing).map(|(epoch, _)| epoch.clone());
         self.take(event, now, &mut out);
         // An answer may come after the right that it gives has ended.
-        lapsed |= self.life.lapse(now, &mut out);
+        lapsed |= self.life.lapse(now, &self.timing, &mut out);
+        self.life.tell(now, &self.timing, &mut out);
         if self.graves.len() > GRAVES && out.iter().any(|action| matches!(action, Action::Ended(_))) {
             self.graves.clear();
         }
+        if self.synced {
+            self.life.wake(now, &self.timing);
+        }
         if self.synced && self.inventoried {
-            self.life.wake(now, &self.timing);
             // What touches one VirtualIP only cannot change what is decided about another.
-            let same_right = self.life.right(now).map(|(epoch, _)| epoch) == before.as_ref();
-            self.decide(touched.filter(|_| same_right && !lapsed), now, &mut out);
-        } else if self.synced {
-            self.life.wake(now, &self.timing);
+            let same_right = self.life.right(now, &self.timing).map(|(epoch, _)| epoch) == before.as_ref();
+            let touched = if same_right && !lapsed { touched } else { Touched::All };
+            self.decide(&touched, now, &mut out);
         }
         out
     }
@@ -113,14 +124,15 @@ impl Machine {
         // What was due at the last decision and not done waits for an event, not for time.
         let seats =
             self.seats.values().flat_map(|seat| seat.wakes(&cx)).filter(|at| *at > self.seats_decided);
-        let others = self.life.wakes(&self.timing).chain(self.peers.wakes(&self.me, &self.timing));
-        seats.chain(others.filter(|at| *at > self.decided)).min()
+        let peers = self.peers.wakes(&self.me, &self.witness, &self.timing);
+        let others = self.life.wakes(&self.timing).chain(peers).filter(|at| *at > self.decided);
+        seats.chain(others).min()
     }
 
     /// The end of the right, if one runs. Adding or extending an address is allowed only before it.
     #[must_use]
     pub fn right(&self, now: Time) -> Option<Time> {
-        self.life.right(now).map(|(_, until)| until)
+        self.life.right(now, &self.timing).map(|(_, until)| until)
     }
 
     /// The vip Lease as last known.
@@ -168,12 +180,15 @@ impl Machine {
 
     fn take(&mut self, event: Event, now: Time, out: &mut Vec<Action>) {
         match event {
-            Event::Tick | Event::Neighbours(_) | Event::Message { .. } => {}
+            Event::Tick => {}
+            Event::Neighbours(neighbours) => self.life.neighbours(neighbours),
+            Event::Message { from, message } => self.hear(from, message, now, out),
             Event::Node { node, version, lease } => {
                 if node == self.me {
-                    self.life.observe(version, lease.clone(), &self.timing, out);
+                    self.life.observe(version, lease.clone(), out);
                 }
                 self.peers.observe(&node, version, lease, now);
+                self.witness.forget(&node, |holder| self.peers.over(holder));
             }
             Event::Title { key, version, title } => self.seat(key).observe(version, title, now),
             Event::Synced => {
@@ -214,6 +229,52 @@ impl Machine {
         }
     }
 
+    /// Another agent says something: as a witness of this node, or to this node as its witness.
+    fn hear(&mut self, from: NodeName, message: Message, now: Time, out: &mut Vec<Action>) {
+        match message {
+            Message::Ask { epoch, round, witness, period, asked } => {
+                let dead = self.peers.over(&Holder { node: from.clone(), epoch: epoch.clone() });
+                let request = Request { epoch, round, witness, period, asked };
+                let message = self.witness.asked(from.clone(), request, dead, now);
+                out.push(Action::Send { to: from, message });
+            }
+            Message::Canvass { holder, round, witness, period, binding } => {
+                let matter = Matter { holder: &holder, round, witness, period };
+                if self.witness.vote(&self.me, &matter, binding, now) {
+                    let message = Message::Vote { holder, round, witness, binding };
+                    out.push(Action::Send { to: from, message });
+                }
+            }
+            Message::Vote { holder, round, witness, binding } => {
+                self.peers.voted(from, &holder, round, witness, binding);
+            }
+            Message::Promise { .. } | Message::Refuse { .. } => self.life.hear(from, message, now, out),
+            Message::Silent { .. } => {}
+        }
+    }
+
+    /// What the event may change, if it does not end or give the right. Messages keep rights, many times a second.
+    fn touched(&self, event: &Event, now: Time) -> Touched {
+        match event {
+            Event::Title { key, .. }
+            | Event::TitleAnswer { key, .. }
+            | Event::Checked { key, .. }
+            | Event::Wanted { key, .. }
+            | Event::Kernel { key, .. }
+            | Event::Vanished { key, .. } => Touched::One(key.clone()),
+            Event::Message { .. } | Event::Tick if !self.seats_due(now) => Touched::None,
+            _ => Touched::All,
+        }
+    }
+
+    /// Whether time alone may have changed what is decided about a seat since all were looked at.
+    fn seats_due(&self, now: Time) -> bool {
+        let cx = self.context(now);
+        let seats = self.seats.values().flat_map(|seat| seat.wakes(&cx));
+        let mut all = seats.chain(self.peers.ripens(&self.timing));
+        all.any(|at| self.seats_decided < at && at <= now)
+    }
+
     fn leave(&mut self) {
         if self.leaving == Leaving::No {
             self.leaving = Leaving::Asked;
@@ -230,7 +291,7 @@ impl Machine {
         Context {
             now,
             me: &self.me,
-            right: self.life.right(now).map(|(epoch, _)| epoch),
+            right: self.life.right(now, &self.timing).map(|(epoch, _)| epoch),
             waking: self.life.waking(),
             continued: self.life.continued(),
             leaving: self.leaving != Leaving::No,
@@ -239,19 +300,20 @@ impl Machine {
         }
     }
 
-    fn decide(&mut self, only: Option<Key>, now: Time, out: &mut Vec<Action>) {
+    fn decide(&mut self, touched: &Touched, now: Time, out: &mut Vec<Action>) {
         self.decided = now;
-        self.peers.decide(&self.me, now, &self.timing, &mut self.nonces, out);
-        self.inquire(only.as_ref(), now, out);
-        self.decide_seats(only, now, out);
+        self.peers.decide(&self.me, &mut self.witness, now, &self.timing, &mut self.nonces, out);
+        self.inquire(touched, now, out);
+        self.decide_seats(touched, now, out);
+        self.life.ask(&self.peers, now, &self.timing, &mut self.nonces, out);
         let needs = self.needs(now);
         self.life.decide(&needs, now, &self.timing, &mut self.nonces, out);
         self.finish(&needs, out);
     }
 
     /// Asks after holders whose Lease is not known, or only as it was before they were named.
-    fn inquire(&mut self, only: Option<&Key>, now: Time, out: &mut Vec<Action>) {
-        let titles = self.seats.iter().filter(|(key, _)| only.is_none_or(|only| only == *key));
+    fn inquire(&mut self, touched: &Touched, now: Time, out: &mut Vec<Action>) {
+        let titles = self.seats.iter().filter(|(key, _)| touched.includes(key));
         let named = titles.filter_map(|(_, seat)| {
             let title = seat.title()?;
             Some((title.content.holder.as_ref()?, title.version))
@@ -263,14 +325,17 @@ impl Machine {
         self.peers.inquire(strangers, now, &self.timing, out);
     }
 
-    fn decide_seats(&mut self, only: Option<Key>, now: Time, out: &mut Vec<Action>) {
+    fn decide_seats(&mut self, touched: &Touched, now: Time, out: &mut Vec<Action>) {
+        if *touched == Touched::None {
+            return;
+        }
         let mut seats = std::mem::take(&mut self.seats);
         let mut nonces = self.nonces.clone();
         let cx = self.context(now);
         let mut decided = Vec::new();
-        if let Some(key) = only {
-            if let Some(seat) = seats.get_mut(&key) {
-                seat.decide(&key, &cx, &mut nonces, &mut decided);
+        if let Touched::One(key) = touched {
+            if let Some(seat) = seats.get_mut(key) {
+                seat.decide(key, &cx, &mut nonces, &mut decided);
             }
         } else {
             for (key, seat) in &mut seats {
@@ -294,8 +359,8 @@ impl Machine {
         let epoch = self.life.epoch();
         let silent = self.seats.values().all(Seat::silent);
         let released = silent && !self.seats.values().any(|seat| seat.held_by(&self.me, epoch));
-        let brisk =
-            self.peers.suspicious(&self.me, now) || self.seats.values().any(|seat| seat.brisk(&cx, epoch));
+        let brisk = self.peers.suspicious(&self.me, &self.witness, now, &self.timing)
+            || self.seats.values().any(|seat| seat.brisk(&cx, epoch));
         let leaving = self.leaving != Leaving::No;
         // Without an epoch nothing can be handed over any more: closing it spares the others the wait.
         Needs { silent, brisk, leaving, close: leaving && silent && (released || epoch.is_none()) }
@@ -309,15 +374,20 @@ impl Machine {
     }
 }
 
-/// The one `VirtualIP` that an event is about, if it cannot change anything for another.
-fn touched(event: &Event) -> Option<Key> {
-    match event {
-        Event::Title { key, .. }
-        | Event::TitleAnswer { key, .. }
-        | Event::Checked { key, .. }
-        | Event::Wanted { key, .. }
-        | Event::Kernel { key, .. }
-        | Event::Vanished { key, .. } => Some(key.clone()),
-        _ => None,
+/// The seats about which an event may change what is decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Touched {
+    None,
+    One(Key),
+    All,
+}
+
+impl Touched {
+    fn includes(&self, key: &Key) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(one) => one == key,
+            Self::All => true,
+        }
     }
 }

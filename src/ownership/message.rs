@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::lease::{Epoch, Holder, Key, Nonce, Version};
+use super::lease::{Epoch, Holder, Incarnation, Key, Nonce, Version};
 
 /// A message from one agent to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,7 +16,7 @@ pub enum Message {
         round: Nonce,
         /// The incarnation of the witness that the choice names; `None`: the sender does not know it yet, and asks only
         /// to be told.
-        witness: Option<u64>,
+        witness: Option<Incarnation>,
         /// How long the promise shall run, from when it is given.
         period: Duration,
         /// The incarnation of the sender, and the moment on its clock at which it asked.
@@ -29,7 +29,7 @@ pub enum Message {
         /// For which choice of witnesses.
         round: Nonce,
         /// The incarnation of the sender.
-        witness: u64,
+        witness: Incarnation,
         /// What it answers.
         asked: Nonce,
     },
@@ -40,7 +40,7 @@ pub enum Message {
         /// For which choice of witnesses.
         round: Nonce,
         /// The incarnation of the sender.
-        witness: u64,
+        witness: Incarnation,
         /// Why.
         why: Refusal,
     },
@@ -51,7 +51,7 @@ pub enum Message {
         /// For which choice of witnesses.
         round: Nonce,
         /// The incarnation of the witness that the choice names.
-        witness: u64,
+        witness: Incarnation,
         /// How long promises to that epoch run.
         period: Duration,
         /// `false`: only whether the answer would be yes, so that nobody votes in vain.
@@ -64,7 +64,7 @@ pub enum Message {
         /// For which choice of witnesses.
         round: Nonce,
         /// The incarnation that votes, or for which its next one votes.
-        witness: u64,
+        witness: Incarnation,
         /// Whether it is a vote, or only says what the vote would be.
         binding: bool,
     },

@@ -8,6 +8,8 @@
 //!
 //! **Invariant.** At any moment at most one node answers for an address.
 
+mod campaign;
+mod choice;
 mod event;
 mod lease;
 mod life;
@@ -18,16 +20,20 @@ mod model;
 #[cfg(test)]
 mod mutant;
 mod peers;
+mod promises;
 mod seat;
 #[cfg(test)]
 mod sim;
 mod source;
+mod stand;
+mod steps;
 mod time;
 mod timing;
+mod witness;
 
 pub use event::{Action, Answer, Event, Neighbour, NodeWrite, TitleWrite, Want, Why};
 pub use lease::{
-    Epoch, Expect, Holder, Key, NodeLease, NodeName, Nonce, Offer, Title, TitleContent, Version,
+    Epoch, Expect, Holder, Incarnation, Key, NodeLease, NodeName, Nonce, Offer, Title, TitleContent, Version,
 };
 pub use machine::{Machine, Summary};
 pub use message::{Message, Refusal};

@@ -1,13 +1,16 @@
-//! The other nodes' Leases: which epochs are dead, and whose turn it is to close one (rules 4 and 5).
+//! The other nodes' Leases: which epochs are dead, and whose turn it is to close one (rules 4, 5 and 16).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::campaign::{Campaign, Subject};
 use super::event::{Action, Answer, NodeWrite};
-use super::lease::{Epoch, Expect, Holder, NodeLease, NodeName, Nonce, Version};
+use super::lease::{Epoch, Expect, Holder, Incarnation, NodeLease, NodeName, Nonce, Version};
 use super::life::Nonces;
+use super::source::{Mode, Source};
 use super::time::Time;
 use super::timing::Timing;
+use super::witness::Witness;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Peer {
@@ -17,6 +20,10 @@ struct Peer {
     known_since: Time,
     /// Since when a Lease with this uid, or the lack of one, has been known.
     born: Time,
+    /// The Lease is gone, or was made anew and not begun yet, and what it said before may have named witnesses: no wait
+    /// ends a right that comes from them. Nothing is known where the Lease was gone from the start.
+    haunted: Option<bool>,
+    campaign: Campaign,
     flight: Option<Nonce>,
     rest_until: Time,
 }
@@ -34,6 +41,8 @@ impl Peers {
         let uid = |lease: &Option<NodeLease>| lease.as_ref().map(|lease| lease.epoch.lease.clone());
         let mut born = now;
         let mut flight = None;
+        let mut campaign = Campaign::default();
+        let mut haunted = lease.is_some().then_some(false);
         if let Some(known) = self.peers.get(node) {
             if version <= known.version {
                 return;
@@ -42,8 +51,11 @@ impl Peers {
                 born = known.born;
             }
             flight = known.flight;
+            campaign = known.campaign.clone();
+            haunted = known.haunts(lease.as_ref());
         }
-        let peer = Peer { version, lease, known_since: now, born, flight, rest_until: Time::default() };
+        let rest_until = Time::default();
+        let peer = Peer { version, lease, known_since: now, born, haunted, campaign, flight, rest_until };
         self.peers.insert(node.clone(), peer);
     }
 
@@ -58,16 +70,27 @@ impl Peers {
         self.peers.iter().filter(|(_, peer)| is_open(peer)).map(|(node, _)| node)
     }
 
+    /// Whether an epoch is known to be over: its own Lease says so.
+    pub(super) fn over(&self, holder: &Holder) -> bool {
+        let lease = self.peers.get(&holder.node).and_then(|peer| peer.lease.as_ref());
+        lease.filter(|lease| lease.epoch.lease == holder.epoch.lease).is_some_and(|lease| {
+            let number = lease.epoch.number;
+            number > holder.epoch.number || (number == holder.epoch.number && !lease.open)
+        })
+    }
+
     /// Whether an epoch that a vip Lease named at version `named` is dead: closed or outlived by a later one.
     /// Dead is for ever. Where the node Lease itself is gone or another, as seen no earlier than it was named, its
     /// last right may still run, so its duration is waited for.
     pub(super) fn dead(&self, holder: &Holder, named: Version, now: Time, timing: &Timing) -> bool {
         match self.peers.get(&holder.node) {
             Some(Peer { lease: Some(lease), .. }) if lease.epoch.lease == holder.epoch.lease => {
-                lease.epoch.number > holder.epoch.number
-                    || (lease.epoch.number == holder.epoch.number && !lease.open)
+                self.over(holder)
             }
-            Some(peer) => peer.version >= named && now.since(peer.born) >= timing.duration,
+            Some(peer) => {
+                let haunted = peer.haunted.unwrap_or(timing.source != Mode::Lease);
+                peer.version >= named && !haunted && now.since(peer.born) >= timing.duration
+            }
             None => false,
         }
     }
@@ -98,30 +121,40 @@ impl Peers {
         }
     }
 
-    /// Whether some open Lease other than `me`'s has not been renewed for half its duration.
-    pub(super) fn suspicious(&self, me: &NodeName, now: Time) -> bool {
-        self.open_others(me).any(|(_, peer, lease)| now.since(peer.known_since) >= lease.duration / 2)
+    /// Whether some other node may be dead, so that its addresses may soon have to be claimed.
+    pub(super) fn suspicious(&self, me: &NodeName, witness: &Witness, now: Time, timing: &Timing) -> bool {
+        self.open_others(me)
+            .filter_map(|(node, peer, lease)| doubted_at(me, node, peer, lease, witness, timing))
+            .any(|at| now >= at)
     }
 
-    /// Closes whoever has been known unchanged for its whole duration.
+    /// Closes whoever may be closed, and collects the votes for it where that takes votes.
     pub(super) fn decide(
         &mut self,
         me: &NodeName,
+        witness: &mut Witness,
         now: Time,
         timing: &Timing,
         nonces: &mut Nonces,
         out: &mut Vec<Action>,
     ) {
-        let due: Vec<NodeName> = self
-            .open_others(me)
-            .filter(|(node, peer, lease)| {
-                peer.flight.is_none() && now >= self.close_at(me, node, peer, lease, timing)
-            })
-            .map(|(node, ..)| node.clone())
-            .collect();
-        for node in due {
+        let nodes: Vec<NodeName> = self.open_others(me).map(|(node, ..)| node.clone()).collect();
+        for node in nodes {
+            let due = self.peers.get(&node).and_then(|peer| self.close_at(me, &node, peer, witness, timing));
+            let due = due.is_some_and(|due| now >= due);
             let Some(peer) = self.peers.get_mut(&node) else { continue };
             let Some(lease) = &peer.lease else { continue };
+            let elected = match subject(me, &node, lease) {
+                None => due,
+                Some(_) if !due => {
+                    peer.campaign.pause();
+                    false
+                }
+                Some(subject) => peer.campaign.go_on(&subject, witness, now, out),
+            };
+            if !elected || peer.flight.is_some() || now < peer.rest_until {
+                continue;
+            }
             let nonce = nonces.draw();
             peer.flight = Some(nonce);
             out.push(Action::WriteNode(NodeWrite {
@@ -133,6 +166,26 @@ impl Peers {
                 nonce,
                 node,
             }));
+        }
+    }
+
+    /// A witness votes to close an epoch, or would. It counts only as the incarnation that the Lease names.
+    pub(super) fn voted(
+        &mut self,
+        from: NodeName,
+        holder: &Holder,
+        round: Nonce,
+        witness: Incarnation,
+        binding: bool,
+    ) {
+        let Some(peer) = self.peers.get_mut(&holder.node) else { return };
+        let Some(lease) = peer.lease.as_ref().filter(|lease| lease.open && lease.epoch == holder.epoch)
+        else {
+            return;
+        };
+        let named = lease.source.witnesses().filter(|witnesses| witnesses.round == round);
+        if named.and_then(|witnesses| witnesses.others.get(&from)) == Some(&witness) {
+            peer.campaign.voted(from, round, binding);
         }
     }
 
@@ -162,25 +215,42 @@ impl Peers {
     pub(super) fn wakes<'a>(
         &'a self,
         me: &'a NodeName,
+        witness: &'a Witness,
         timing: &'a Timing,
     ) -> impl Iterator<Item = Time> + 'a {
         let close = self.open_others(me).flat_map(|(node, peer, lease)| {
-            let close = peer.flight.is_none().then(|| self.close_at(me, node, peer, lease, timing));
-            [close, Some(peer.known_since + lease.duration / 2)].into_iter().flatten()
+            let due = self.close_at(me, node, peer, witness, timing);
+            let close = due.filter(|_| peer.flight.is_none()).map(|due| due.max(peer.rest_until));
+            let votes =
+                due.filter(|_| lease.source != Source::Lease).map(|due| due.max(peer.campaign.next()));
+            let doubted = doubted_at(me, node, peer, lease, witness, timing);
+            [due, close, votes, doubted].into_iter().flatten()
         });
-        let gone = self.peers.values().map(|peer| peer.born + timing.duration);
-        close.chain(gone).chain(self.inquired.values().copied())
+        close.chain(self.ripens(timing)).chain(self.inquired.values().copied())
     }
 
+    /// When a Lease is gone for so long that a holder which it named is dead.
+    pub(super) fn ripens(&self, timing: &Timing) -> impl Iterator<Item = Time> {
+        self.peers.values().map(|peer| peer.born + timing.duration)
+    }
+
+    /// From when on `me` closes `node`, or collects votes for that; never if it is not among its witnesses.
     fn close_at(
         &self,
         me: &NodeName,
         node: &NodeName,
         peer: &Peer,
-        lease: &NodeLease,
+        witness: &Witness,
         timing: &Timing,
-    ) -> Time {
-        (peer.known_since + lease.duration + timing.grace * self.turn(me, node)).max(peer.rest_until)
+    ) -> Option<Time> {
+        let lease = peer.lease.as_ref()?;
+        let outwaited = peer.known_since + lease.duration;
+        let silent = || subject(me, node, lease)?.due(witness, timing);
+        match lease.source {
+            Source::Lease => Some(outwaited + timing.grace * self.turn(me, node)),
+            Source::Both(_) => Some(outwaited.max(silent()?)),
+            Source::Witness(_) => silent(),
+        }
     }
 
     /// How many other open nodes come before `me` in closing `node`: spreads the work, and lets one go first.
@@ -198,6 +268,40 @@ impl Peers {
             .iter()
             .filter(move |(node, _)| *node != me)
             .filter_map(|(node, peer)| Some((node, peer, peer.lease.as_ref().filter(|lease| lease.open)?)))
+    }
+}
+
+impl Peer {
+    /// What is to be feared once the Lease is this, or gone. A node that begins an epoch has none from before.
+    fn haunts(&self, next: Option<&NodeLease>) -> Option<bool> {
+        let same = |lease: &NodeLease| next.is_some_and(|next| next.epoch.lease == lease.epoch.lease);
+        match (&self.lease, next) {
+            (_, Some(next)) if next.epoch.number > 0 => Some(false),
+            (Some(lease), _) if !same(lease) && self.haunted == Some(false) => {
+                Some(lease.open && lease.source != Source::Lease)
+            }
+            _ => self.haunted,
+        }
+    }
+}
+
+fn subject<'a>(me: &'a NodeName, node: &NodeName, lease: &'a NodeLease) -> Option<Subject<'a>> {
+    let holder = Holder { node: node.clone(), epoch: lease.epoch.clone() };
+    Some(Subject { me, holder, witnesses: lease.source.witnesses()? })
+}
+
+/// When `node` ought to have given a sign of life: to everybody by its Lease, to its witnesses by asking them.
+fn doubted_at(
+    me: &NodeName,
+    node: &NodeName,
+    peer: &Peer,
+    lease: &NodeLease,
+    witness: &Witness,
+    timing: &Timing,
+) -> Option<Time> {
+    match lease.source {
+        Source::Lease => Some(peer.known_since + lease.duration / 2),
+        Source::Both(_) | Source::Witness(_) => subject(me, node, lease)?.due(witness, timing),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::lease::{NodeName, Nonce};
+use super::lease::{Incarnation, NodeName, Nonce};
 
 /// The kinds of source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,7 +60,7 @@ pub struct Witnesses {
     /// How long a promise runs.
     pub period: Duration,
     /// The others, each in the incarnation whose promises count (rule 14).
-    pub others: BTreeMap<NodeName, u64>,
+    pub others: BTreeMap<NodeName, Incarnation>,
 }
 
 impl Witnesses {
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn promises_and_votes_cannot_both_have_what_they_need() {
         for others in 1..=4 {
-            let names = (0..others).map(|index| (NodeName(format!("n{index}")), 1)).collect();
+            let names = (0..others).map(|index| (NodeName(format!("n{index}")), Incarnation(1))).collect();
             let w = Witnesses { round: Nonce::default(), period: Duration::from_secs(1), others: names };
             let all = w.others.len() + 1;
             assert_eq!(w.promises_needed(), all / 2, "with itself a majority of {all}");

@@ -43,7 +43,7 @@ pub enum Fence {
 }
 
 /// How long a promise runs unless told otherwise, where the fence is exact.
-pub const PERIOD_EXACT: Duration = Duration::from_secs(1);
+pub const PERIOD_EXACT: Duration = Duration::from_millis(300);
 /// How long a promise runs unless told otherwise, where lifetimes are the fence.
 pub const PERIOD_LIFETIMES: Duration = Duration::from_secs(3);
 

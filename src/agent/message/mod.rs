@@ -95,7 +95,7 @@ mod tests {
 
     use crate::api::VipKey;
     use crate::mesh::MAX_PAYLOAD;
-    use crate::ownership::{Epoch, Holder, NodeName, Nonce};
+    use crate::ownership::{Epoch, Holder, Incarnation, NodeName, Nonce};
 
     fn text() -> impl Strategy<Value = String> {
         "[a-z0-9.-]{0,253}"
@@ -109,6 +109,10 @@ mod tests {
         any::<(u64, u64)>().prop_map(|(incarnation, sequence)| Nonce { incarnation, sequence })
     }
 
+    fn incarnation() -> impl Strategy<Value = Incarnation> {
+        any::<u64>().prop_map(Incarnation)
+    }
+
     fn holder() -> impl Strategy<Value = Holder> {
         (text(), epoch()).prop_map(|(node, epoch)| Holder { node: NodeName(node), epoch })
     }
@@ -117,7 +121,7 @@ mod tests {
         let period = any::<u32>().prop_map(|millis| Duration::from_millis(millis.into()));
         let why = prop_oneof![Just(Refusal::Unnamed), Just(Refusal::Voted), Just(Refusal::Dead)];
         prop_oneof![
-            (epoch(), nonce(), any::<Option<u64>>(), period.clone(), nonce()).prop_map(
+            (epoch(), nonce(), proptest::option::of(incarnation()), period.clone(), nonce()).prop_map(
                 |(epoch, round, witness, period, asked)| Message::Ask {
                     epoch,
                     round,
@@ -126,23 +130,23 @@ mod tests {
                     asked
                 }
             ),
-            (epoch(), nonce(), any::<u64>(), nonce()).prop_map(|(epoch, round, witness, asked)| {
+            (epoch(), nonce(), incarnation(), nonce()).prop_map(|(epoch, round, witness, asked)| {
                 Message::Promise { epoch, round, witness, asked }
             }),
-            (epoch(), nonce(), any::<u64>(), why).prop_map(|(epoch, round, witness, why)| Message::Refuse {
+            (epoch(), nonce(), incarnation(), why).prop_map(|(epoch, round, witness, why)| Message::Refuse {
                 epoch,
                 round,
                 witness,
                 why
             }),
-            (holder(), nonce(), any::<u64>(), period, any::<bool>()).prop_map(
+            (holder(), nonce(), incarnation(), period, any::<bool>()).prop_map(
                 |(holder, round, witness, period, binding)| {
                     Message::Canvass { holder, round, witness, period, binding }
                 }
             ),
-            (holder(), nonce(), any::<u64>(), any::<bool>()).prop_map(|(holder, round, witness, binding)| {
-                Message::Vote { holder, round, witness, binding }
-            }),
+            (holder(), nonce(), incarnation(), any::<bool>()).prop_map(
+                |(holder, round, witness, binding)| { Message::Vote { holder, round, witness, binding } }
+            ),
             (text(), text(), any::<u64>()).prop_map(|(namespace, name, version)| Message::Silent {
                 key: VipKey::new(namespace, name),
                 version

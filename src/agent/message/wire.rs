@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::VipKey;
-use crate::ownership::{Epoch, Holder, NodeName, Nonce};
+use crate::ownership::{Epoch, Holder, Incarnation, NodeName, Nonce};
 
 /// Why bytes are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +80,16 @@ fields! {
     Epoch { lease, number }
     Holder { node, epoch }
     VipKey { namespace, name }
+}
+
+impl Wire for Incarnation {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(bytes: &mut &[u8]) -> Result<Self, MessageError> {
+        u64::read(bytes).map(Self)
+    }
 }
 
 impl Wire for bool {

@@ -1,0 +1,289 @@
+//! The promises that this node lives on: whom it asks, how often, and until when they carry it (rules 12 and 14).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::choice::{Candidate, choose};
+use super::event::{Action, Neighbour};
+use super::lease::{Epoch, Incarnation, NodeName, Nonce};
+use super::life::Nonces;
+use super::message::{Message, Refusal};
+use super::peers::Peers;
+use super::source::{Mode, Source, Witnesses};
+use super::time::Time;
+use super::timing::Timing;
+
+/// What is known of a node as a possible witness.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Ear {
+    incarnation: Option<Incarnation>,
+    /// The first question that it has not answered.
+    unanswered: Option<Time>,
+}
+
+impl Ear {
+    /// For how long it has not answered.
+    fn silence(&self, now: Time) -> Duration {
+        self.unanswered.map(|since| now.since(since)).unwrap_or_default()
+    }
+}
+
+/// What the machine tells before it is decided whom to ask.
+pub(super) struct Facts<'a> {
+    pub(super) me: &'a NodeName,
+    pub(super) epoch: &'a Epoch,
+    /// The sources that the own Lease may name, the confirmed one first.
+    pub(super) sources: Vec<Source>,
+    /// Which nodes live, as far as their Leases say.
+    pub(super) peers: &'a Peers,
+}
+
+/// The owner's side of promises.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Promises {
+    incarnation: Incarnation,
+    neighbours: BTreeMap<NodeName, Neighbour>,
+    ears: BTreeMap<NodeName, Ear>,
+    /// When what was promised was asked for, by choice, witness and its incarnation.
+    given: BTreeMap<(Nonce, NodeName, Incarnation), Time>,
+    /// When each was last asked.
+    asked: BTreeMap<(Nonce, NodeName), Time>,
+    /// Choices under which somebody voted this node out.
+    spoiled: BTreeSet<Nonce>,
+    /// A choice that no Lease names yet.
+    proposal: Option<Witnesses>,
+}
+
+impl Promises {
+    pub(super) fn new(incarnation: Incarnation) -> Self {
+        Self { incarnation, ..Self::default() }
+    }
+
+    pub(super) fn neighbours(&mut self, neighbours: BTreeMap<NodeName, Neighbour>) {
+        self.ears.retain(|node, _| neighbours.contains_key(node));
+        self.neighbours = neighbours;
+    }
+
+    /// Whether messages can be sent at all.
+    pub(super) fn can_talk(&self) -> bool {
+        !self.neighbours.is_empty()
+    }
+
+    /// The epoch is over, and what was promised to it worth nothing.
+    pub(super) fn clear(&mut self) {
+        self.given.clear();
+        self.asked.clear();
+        self.spoiled.clear();
+        self.proposal = None;
+    }
+
+    /// A witness has promised. Counted is from when it was asked, which the answer repeats: no promise can be taken for a
+    /// later one.
+    pub(super) fn promised(
+        &mut self,
+        from: NodeName,
+        witness: Incarnation,
+        round: Nonce,
+        asked: Nonce,
+        now: Time,
+    ) {
+        let at = Time(asked.sequence);
+        if asked.incarnation != self.incarnation.0 || at > now {
+            return;
+        }
+        self.answered(&from, witness);
+        let given = self.given.entry((round, from, witness)).or_default();
+        *given = (*given).max(at);
+    }
+
+    pub(super) fn refused(&mut self, from: &NodeName, witness: Incarnation, round: Nonce, why: Refusal) {
+        self.answered(from, witness);
+        if why == Refusal::Voted {
+            self.spoiled.insert(round);
+        }
+    }
+
+    fn answered(&mut self, from: &NodeName, witness: Incarnation) {
+        *self.ears.entry(from.clone()).or_default() = Ear { incarnation: Some(witness), unanswered: None };
+    }
+
+    /// Until when promises of a majority run; the beginning of time if not so many have promised.
+    pub(super) fn until(&self, witnesses: &Witnesses, timing: &Timing) -> Time {
+        let key =
+            |(node, incarnation): (&NodeName, &Incarnation)| (witnesses.round, node.clone(), *incarnation);
+        let mut asked: Vec<Time> =
+            witnesses.others.iter().filter_map(|other| self.given.get(&key(other)).copied()).collect();
+        asked.sort_unstable_by(|a, b| b.cmp(a));
+        let needed = witnesses.promises_needed().checked_sub(1);
+        let weakest = needed.and_then(|index| asked.get(index));
+        weakest.map_or(Time::default(), |asked| *asked + timing.right_of(witnesses.period))
+    }
+
+    /// A better choice than the one that the Lease names, once all of it have promised.
+    pub(super) fn ready(&self, now: Time, timing: &Timing) -> Option<&Witnesses> {
+        let proposal = self.proposal.as_ref()?;
+        let fresh = |(node, incarnation): (&NodeName, &Incarnation)| {
+            let given = self.given.get(&(proposal.round, node.clone(), *incarnation));
+            given.is_some_and(|asked| now < *asked + timing.right_of(proposal.period))
+        };
+        proposal.others.iter().all(fresh).then_some(proposal)
+    }
+
+    /// Asks whoever is due, under every choice that the Lease may name and the one that it may name next.
+    pub(super) fn decide(
+        &mut self,
+        facts: &Facts<'_>,
+        now: Time,
+        timing: &Timing,
+        nonces: &mut Nonces,
+        out: &mut Vec<Action>,
+    ) {
+        self.propose(facts, now, timing, nonces, out);
+        let named: BTreeSet<Witnesses> =
+            facts.sources.iter().filter_map(Source::witnesses).chain(&self.proposal).cloned().collect();
+        let rounds: BTreeSet<Nonce> = named.iter().map(|witnesses| witnesses.round).collect();
+        self.given.retain(|(round, ..), _| rounds.contains(round));
+        self.asked.retain(|(round, _), _| rounds.contains(round) || *round == Nonce::default());
+        self.spoiled.retain(|round| rounds.contains(round));
+        for witnesses in &named {
+            for (node, incarnation) in &witnesses.others {
+                self.ask(
+                    facts,
+                    witnesses.round,
+                    node,
+                    Some(*incarnation),
+                    witnesses.period,
+                    now,
+                    timing,
+                    out,
+                );
+            }
+        }
+    }
+
+    /// Looks for a better choice than the present one.
+    fn propose(
+        &mut self,
+        facts: &Facts<'_>,
+        now: Time,
+        timing: &Timing,
+        nonces: &mut Nonces,
+        out: &mut Vec<Action>,
+    ) {
+        let named =
+            |round| facts.sources.iter().any(|source| source.witnesses().is_some_and(|w| w.round == round));
+        // What may have been written stays as it is until its fate is known.
+        if self.proposal.as_ref().is_some_and(|proposal| named(proposal.round)) {
+            let confirmed = facts.sources.first().and_then(Source::witnesses);
+            if confirmed == self.proposal.as_ref() {
+                self.proposal = None;
+            } else {
+                return;
+            }
+        }
+        if timing.source == Mode::Lease {
+            self.proposal = None;
+            return;
+        }
+        let current = facts.sources.first().and_then(Source::witnesses);
+        let Some(others) = self.best(facts, current, now, timing, out) else { return };
+        let same = |w: &Witnesses| {
+            w.others == others && w.period == timing.period && !self.spoiled.contains(&w.round)
+        };
+        if others.is_empty() || current.is_some_and(same) {
+            self.proposal = None;
+        } else if !self.proposal.as_ref().is_some_and(same) {
+            self.proposal = Some(Witnesses { round: nonces.draw(), period: timing.period, others });
+        }
+    }
+
+    /// The best witnesses; none while one of them has not yet said which incarnation it is.
+    fn best(
+        &mut self,
+        facts: &Facts<'_>,
+        current: Option<&Witnesses>,
+        now: Time,
+        timing: &Timing,
+        out: &mut Vec<Action>,
+    ) -> Option<BTreeMap<NodeName, Incarnation>> {
+        let member = |node: &NodeName| current.and_then(|w| w.others.get(node)).copied();
+        let mut candidates = Vec::new();
+        for (node, neighbour) in &self.neighbours {
+            let silence = self.ears.get(node).map(|ear| ear.silence(now)).unwrap_or_default();
+            if silence >= timing.idle_after {
+                // It is tried again now and then.
+                self.ears.remove(node);
+            }
+            let deaf = silence >= timing.period && silence < timing.idle_after;
+            let member = member(node).is_some() && silence < timing.period + timing.duration;
+            if node != facts.me && facts.peers.open_epoch(node).is_some() && (member || !deaf) {
+                candidates.push(Candidate { node, zone: neighbour.zone.as_ref(), member, deaf });
+            }
+        }
+        let zone = self.neighbours.get(facts.me).and_then(|me| me.zone.as_ref());
+        let mut others = BTreeMap::new();
+        let mut strangers = Vec::new();
+        for node in choose(facts.me, zone, candidates) {
+            match self.ears.get(&node).and_then(|ear| ear.incarnation).or(member(&node)) {
+                Some(incarnation) => drop(others.insert(node, incarnation)),
+                None => strangers.push(node),
+            }
+        }
+        let complete = strangers.is_empty();
+        for node in strangers {
+            self.ask(facts, Nonce::default(), &node, None, timing.period, now, timing, out);
+        }
+        complete.then_some(others)
+    }
+
+    #[allow(clippy::too_many_arguments)] // a message has many parts
+    fn ask(
+        &mut self,
+        facts: &Facts<'_>,
+        round: Nonce,
+        node: &NodeName,
+        witness: Option<Incarnation>,
+        period: Duration,
+        now: Time,
+        timing: &Timing,
+        out: &mut Vec<Action>,
+    ) {
+        if self.due(round, node, witness, timing).is_some_and(|due| now < due) {
+            return;
+        }
+        self.asked.insert((round, node.clone()), now);
+        self.ears.entry(node.clone()).or_default().unanswered.get_or_insert(now);
+        let asked = Nonce { incarnation: self.incarnation.0, sequence: now.0 };
+        let message = Message::Ask { epoch: facts.epoch.clone(), round, witness, period, asked };
+        out.push(Action::Send { to: node.clone(), message });
+    }
+
+    /// When a node is to be asked again: what is not answered may have been lost, and is asked twice as fast.
+    fn due(
+        &self,
+        round: Nonce,
+        node: &NodeName,
+        witness: Option<Incarnation>,
+        timing: &Timing,
+    ) -> Option<Time> {
+        let last = *self.asked.get(&(round, node.clone()))?;
+        let given = witness.and_then(|witness| self.given.get(&(round, node.clone(), witness)));
+        let answered = given.is_some_and(|given| *given >= last);
+        Some(last + if answered { timing.ask } else { timing.ask / 2 })
+    }
+
+    /// When somebody is to be asked, or given up.
+    pub(super) fn wakes<'a>(&'a self, timing: &'a Timing) -> impl Iterator<Item = Time> + 'a {
+        let asks = self.asked.iter().map(|((round, node), last)| {
+            let witness = self.given.keys().filter(|(r, n, _)| r == round && n == node).map(|(.., w)| *w);
+            let due = witness.filter_map(|witness| self.due(*round, node, Some(witness), timing)).max();
+            due.unwrap_or(*last + timing.ask / 2)
+        });
+        let deaf = self
+            .ears
+            .values()
+            .filter_map(|ear| ear.unanswered)
+            .flat_map(|since| [since + timing.period, since + timing.idle_after]);
+        asks.chain(deaf)
+    }
+}
