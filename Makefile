@@ -9,12 +9,13 @@ BINDIR ?= /usr/local/bin
 PROGRAM ?=
 STATIC = x86_64-unknown-linux-musl
 
-.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench chaos instants lint licences clean-lab
+.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench repeat chaos instants lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
 	@echo 'make test           every test, unit and end to end; installs what it needs'
 	@echo 'make e2e [T=name]   the end-to-end tests, or those whose name contains T'
+	@echo 'make repeat [N=5]   the end-to-end tests that the client on the wire judges, N times, each time on a new cluster'
 	@echo 'make ocft           the tests that Debian ships for IPaddr2 (its ocft), with our resource agent in its place'
 	@echo 'make pacemaker      a real Pacemaker on two nodes that starts, monitors, moves and stops an address with it'
 	@echo 'make install-ocf    the program, and the resource agent ocf:virtualip:VirtualIP where Pacemaker finds it;'
@@ -43,7 +44,10 @@ test: deps lint licences
 	$(CARGO) test
 
 e2e: deps
-	$(CARGO) test --test e2e -- $(T)
+	$(CARGO) test --test e2e -- $(if $(T),'$(T)')
+
+repeat: deps
+	VIRTUALIP_E2E_RUNS=$(or $(N),5) $(CARGO) test --test e2e -- '$(or $(T),[wire])'
 
 ocf ocft:
 	@test -x /usr/sbin/ocft || apt-get install -qq --yes --no-install-recommends resource-agents

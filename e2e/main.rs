@@ -4,6 +4,7 @@ mod admission;
 #[path = "lab/mod.rs"]
 #[allow(dead_code, unused_imports)] // Each program uses its part of the lab.
 mod lab;
+mod repeat;
 mod runner;
 mod tests;
 
@@ -11,5 +12,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     lab::enter();
-    runner::run(tests::all())
+    runner::run(&tests::all())
 }

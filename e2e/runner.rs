@@ -1,7 +1,10 @@
 //! Runs every test on one cluster, and makes that whole again after each.
 
-use crate::lab::{self, Cluster, Node, Plan, error::chain, image::target};
-use libtest_mimic::{Arguments, Failed, Trial};
+use crate::{
+    lab::{self, Cluster, Node, Plan, error::chain, image::target, seen::Sum},
+    repeat,
+};
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use std::{
     error::Error,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -13,40 +16,74 @@ use std::{
 /// How a test ends.
 pub type Outcome = Result<(), Box<dyn Error>>;
 
-/// A test: its name, and what it does with the cluster.
-pub type Case = (&'static str, fn(&Cluster) -> Outcome);
+/// A test.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Stands before the name, in brackets, and is a part of it for whoever chooses tests.
+    pub kind: &'static str,
+    /// A sentence.
+    pub name: &'static str,
+    /// What it does with the cluster.
+    pub test: fn(&Cluster) -> Outcome,
+}
+
+/// How a run of all tests went.
+pub struct Run {
+    /// What cargo wants to know.
+    pub conclusion: Conclusion,
+    /// What the client saw, test by test.
+    pub seen: Vec<(&'static str, Sum)>,
+}
 
 /// The label of nodes that tests use.
 pub const LABEL: &str = "example.org/edge";
 /// How `ip` prints the lifetime of an address that is not ours: all of ours end by themselves.
 const FOREVER: &str = "valid_lft forever";
 
-/// The cluster that all tests share. It is started by the first one: a list of tests needs none.
-type Shared = Arc<Mutex<Option<Cluster>>>;
+/// What all tests share.
+#[derive(Default)]
+struct Shared {
+    /// It is started by the first one: a list of tests needs none.
+    cluster: Option<Cluster>,
+    seen: Vec<(&'static str, Sum)>,
+}
 
-/// Runs the tests that the command line asks for.
-pub fn run(cases: Vec<Case>) -> ExitCode {
+/// Runs the tests that the command line asks for, as often as the environment does.
+pub fn run(cases: &[Case]) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They would break each other's nodes.
     arguments.test_threads = Some(1);
-    let shared = Shared::default();
-    let trial = |(name, test): Case| {
-        let shared = Arc::clone(&shared);
-        Trial::test(name, move || one(&shared, name, test))
-    };
-    let conclusion = libtest_mimic::run(&arguments, cases.into_iter().map(trial).collect());
-    // Ends the cluster, before the process does.
-    drop(shared.lock().unwrap_or_else(PoisonError::into_inner).take());
-    conclusion.exit_code()
+    match repeat::asked() {
+        None => once(&arguments, cases).conclusion.exit_code(),
+        Some(Ok(runs)) => repeat::repeat(&arguments, cases, runs),
+        Some(Err(error)) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn one(shared: &Shared, name: &str, test: fn(&Cluster) -> Outcome) -> Result<(), Failed> {
+/// Runs them once, on a new cluster.
+pub fn once(arguments: &Arguments, cases: &[Case]) -> Run {
+    let shared = Arc::new(Mutex::new(Shared::default()));
+    let trial = |&case: &Case| {
+        let shared = Arc::clone(&shared);
+        Trial::test(case.name, move || one(&shared, case)).with_kind(case.kind)
+    };
+    let conclusion = libtest_mimic::run(arguments, cases.iter().map(trial).collect());
+    let shared = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
+    // Ends the cluster, before the process does.
+    drop(shared.cluster);
+    Run { conclusion, seen: shared.seen }
+}
+
+fn one(shared: &Mutex<Shared>, Case { name, test, .. }: Case) -> Result<(), Failed> {
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let cluster = match shared.take() {
+    let cluster = match shared.cluster.take() {
         Some(cluster) => cluster,
         None => start().map_err(|error| Failed::from(chain(&error)))?,
     };
-    let cluster = shared.insert(cluster);
+    let cluster = shared.cluster.insert(cluster);
     let start = Instant::now();
     let ended = catch_unwind(AssertUnwindSafe(|| test(cluster)));
     if !matches!(ended, Ok(Ok(()))) {
@@ -55,9 +92,15 @@ fn one(shared: &Shared, name: &str, test: fn(&Cluster) -> Outcome) -> Result<(),
     let (took, start) = (start.elapsed(), Instant::now());
     let cleaned = clean(cluster);
     eprintln!("{name}: {took:.1?}, and {:.1?} to clean up", start.elapsed());
+    let seen = cluster.seen().take();
+    shared.seen.push((name, seen));
     match ended {
         Err(panic) => resume_unwind(panic),
         Ok(Err(error)) => Err(Failed::from(chain(error.as_ref()))),
+        // Whatever a test is about: never two.
+        Ok(Ok(())) if !seen.two_owners.is_zero() => {
+            Err(Failed::from(format!("two hosts answered for one address, for {:?}", seen.two_owners)))
+        }
         Ok(Ok(())) => {
             cleaned.map_err(|error| Failed::from(format!("cleaning up after it: {}", chain(&error))))
         }

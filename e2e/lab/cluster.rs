@@ -12,6 +12,7 @@ use super::{
     plan::Plan,
     programs::Programs,
     run,
+    seen::Seen,
     state::State,
     switch::{Interface, Switch},
 };
@@ -26,6 +27,7 @@ pub struct Cluster {
     wire: Arc<Switch>,
     plane: Arc<ControlPlane>,
     state: State,
+    seen: Seen,
     // The last field: it waits until all is clean.
     janitor: Janitor,
 }
@@ -55,7 +57,7 @@ impl Cluster {
         };
         let nodes = plan.nodes.iter().enumerate();
         let nodes = nodes.map(|(index, plan)| Node::new(&around, index, plan)).collect::<Result<_>>()?;
-        let cluster = Self { nodes, client, wire, plane, state, janitor };
+        let cluster = Self { nodes, client, wire, plane, state, seen: Seen::default(), janitor };
         cluster.boot(&pause)?;
         cluster.wait_nodes_ready()?;
         Ok(cluster)
@@ -101,6 +103,11 @@ impl Cluster {
     /// The host on the wire that asks for addresses.
     pub fn client(&self) -> &Arc<Host> {
         &self.client
+    }
+
+    /// What the client saw in all watches.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Plugs another host into the data network, as `eth0` with this hardware address. It ends when it is dropped.

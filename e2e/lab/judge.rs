@@ -5,6 +5,7 @@ use super::{
     error::{Doing, Error, Result},
     host::Host,
     image, run,
+    seen::Seen,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -32,6 +33,7 @@ pub const PACE: Duration = Duration::from_millis(2);
 pub struct Watch {
     child: Child,
     nodes: BTreeMap<String, String>,
+    seen: Seen,
 }
 
 /// What the observer saw.
@@ -56,7 +58,9 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::watch`].
     pub fn watch_at<A: AsRef<str>>(&self, addresses: &[A], pace: Duration) -> Result<Watch> {
-        Watch::start(self.client(), self.hardware()?, addresses, pace)
+        let mut watch = Watch::start(self.client(), self.hardware()?, addresses, pace)?;
+        watch.seen = self.seen().clone();
+        Ok(watch)
     }
 
     /// Lets the client ask for these addresses while `work` is done.
@@ -111,7 +115,7 @@ impl Watch {
             let _ = child.wait();
             return Err(Error::other(format!("the observer did not start: {}", said.trim())));
         }
-        Ok(Self { child, nodes })
+        Ok(Self { child, nodes, seen: Seen::default() })
     }
 
     /// Ends the asking.
@@ -126,7 +130,9 @@ impl Watch {
         read.doing(|| "hear from the observer".into())?;
         let report = serde_json::from_str(&printed)
             .map_err(|source| Error::Json { what: "the observer's report".into(), source })?;
-        Ok(Verdict { report, nodes: std::mem::take(&mut self.nodes) })
+        let verdict = Verdict { report, nodes: std::mem::take(&mut self.nodes) };
+        self.seen.two_owners(verdict.two_owner_time());
+        Ok(verdict)
     }
 }
 

@@ -36,6 +36,7 @@ pub mod process;
 pub mod programs;
 pub mod refusals;
 pub mod run;
+pub mod seen;
 pub mod slow_api;
 pub mod snapshot;
 pub mod stage;

@@ -159,6 +159,7 @@ impl<'a> Stage<'a> {
                 shown_by(self.lab, *address, owner)?;
             }
         }
+        self.lab.seen().silence(verdict.longest_silence());
         eprintln!("    {}: longest silence {:.1} ms", owners.join(", "), millis(verdict.longest_silence()));
         Ok(Ending { owners, verdict })
     }

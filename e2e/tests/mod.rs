@@ -31,7 +31,7 @@ macro_rules! tests {
     ($($name:ident),* $(,)?) => {
         /// The tests of this file.
         pub fn all() -> Vec<crate::runner::Case> {
-            vec![$((stringify!($name), $name as fn(&crate::lab::Cluster) -> crate::runner::Outcome)),*]
+            vec![$(crate::runner::Case { kind: "", name: stringify!($name), test: $name }),*]
         }
     };
 }
@@ -43,24 +43,29 @@ pub fn all() -> Vec<Case> {
         shipping::all(),
         admission::all(),
         tokens::all(),
-        lifecycle::all(),
-        conflicts::all(),
-        placement::all(),
+        on_the_wire(lifecycle::all()),
+        on_the_wire(conflicts::all()),
+        on_the_wire(placement::all()),
         options::all(),
         faults::all(),
-        agents::all(),
+        on_the_wire(agents::all()),
         fence::all(),
         realtime::all(),
-        nodes::all(),
-        links::all(),
-        foreign::all(),
-        outages::all(),
+        on_the_wire(nodes::all()),
+        on_the_wire(links::all()),
+        on_the_wire(foreign::all()),
+        on_the_wire(outages::all()),
         peers::all(),
         chaos::all(),
         acceptance::all(),
-        many::all(),
-        uninstall::all(),
+        on_the_wire(many::all()),
+        on_the_wire(uninstall::all()),
         rights::all(),
     ]
     .concat()
+}
+
+/// Those in which addresses come, move and go, and the client judges: they are repeated by `make repeat`.
+fn on_the_wire(cases: Vec<Case>) -> Vec<Case> {
+    cases.into_iter().map(|case| Case { kind: "wire", ..case }).collect()
 }
