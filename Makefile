@@ -1,7 +1,8 @@
 # `make demo` shows what this is; `make test` is what a change has to pass.
 
 CARGO ?= cargo
-LAB = $(CARGO) run --quiet --example lab --
+# Not quiet: the first build of the lab itself takes a minute or two.
+LAB = $(CARGO) run --example lab --
 
 # Where Pacemaker looks for resource agents, and where the program goes. PROGRAM is a ready one; else it is built.
 OCF_ROOT ?= /usr/lib/ocf

@@ -70,9 +70,15 @@ impl Programs {
     /// # Errors
     /// When a program cannot be built.
     pub fn ready() -> Result<Self> {
-        let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+        Self::ready_with(env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from).into_iter().collect())
+    }
+
+    /// The same, where these folders are looked into first.
+    ///
+    /// # Errors
+    /// When a program cannot be built.
+    pub fn ready_with(mut folders: Vec<PathBuf>) -> Result<Self> {
         let total: usize = MODULES.iter().map(|module| module.programs.len()).sum();
-        let mut folders: Vec<_> = assets.into_iter().collect();
         let mut number = 0;
         for module in &MODULES {
             let cache = module.cache()?;

@@ -1,13 +1,18 @@
 //! The lab itself: what a fault does, seen from the client and from kubectl, and that it is undone.
 
 use crate::{
-    lab::{Cluster, InterfacePlan, run::until},
+    lab::{Cluster, InterfacePlan, programs::Programs, run::until},
     runner::Outcome,
 };
-use std::time::Duration;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 super::tests![
     the_client_reaches_every_node_in_both_families,
+    a_folder_with_ready_programs_is_honoured_and_the_cache_has_the_rest,
     a_node_powered_off_is_silent_at_once_and_comes_back,
     a_node_cut_off_keeps_its_carrier,
     a_node_loses_its_carrier,
@@ -25,6 +30,18 @@ fn the_client_reaches_every_node_in_both_families(lab: &Cluster) -> Outcome {
             lab.client_exec(&["ping", "-c1", "-W1", &address])?;
         }
     }
+    Ok(())
+}
+
+fn a_folder_with_ready_programs_is_honoured_and_the_cache_has_the_rest(lab: &Cluster) -> Outcome {
+    let folder = lab.dir().join("assets");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("kubectl"), "")?;
+    let theirs = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+    let programs = Programs::ready_with([folder.clone()].into_iter().chain(theirs).collect())?;
+    assert_eq!(Path::new(&programs.path("kubectl")), folder.join("kubectl"));
+    let etcd = programs.path("etcd");
+    assert!(Path::new(&etcd).is_file() && !etcd.starts_with(&*folder.to_string_lossy()), "{etcd}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod conflicts;
 mod faults;
 mod fence;
 mod foreign;
+mod leftovers;
 mod lifecycle;
 mod links;
 mod many;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<Case> {
         on_the_wire(placement::all()),
         options::all(),
         faults::all(),
+        leftovers::all(),
         on_the_wire(agents::all()),
         fence::all(),
         realtime::all(),

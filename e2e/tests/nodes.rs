@@ -1,5 +1,6 @@
 //! What may happen to a node.
 
+use super::vip::standby;
 use crate::{
     lab::{
         Cluster, Node,
@@ -96,11 +97,6 @@ fn in_a_handover_the_new_owner_announces_itself_before_any_status_is_written(lab
         assert_eq!(lab.status_before_announcement(&ending, since)?, None);
     }
     Ok(())
-}
-
-fn standby(lab: &Cluster, node: &str, standby: bool) -> crate::lab::Result<()> {
-    let patch = format!(r#"{{"spec": {{"standby": {standby}}}}}"#);
-    lab.kubectl(&["patch", "virtualipnode", node, "--type=merge", "--patch", &patch]).map(drop)
 }
 
 /// What every loss of a node has in common: another one takes over, and keeps the address when the first is back.
