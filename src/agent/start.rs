@@ -83,8 +83,9 @@ pub enum Error {
 pub async fn run(options: Options) -> Result<(), Error> {
     // Before the first look at the kernel and the first write: two agents of one node would undo every rule.
     let _lock = lock().await?;
-    let monitor = Monitor::open()?;
+    let mut monitor = Monitor::open()?;
     let kernel = Kernel::open()?;
+    monitor.deaf_to(&kernel);
     let (fencing, fence) = Fencing::open(&kernel);
     let timing = options.timing(fencing.kind())?;
     let links = kernel.links().await?;

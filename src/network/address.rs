@@ -1,6 +1,10 @@
 //! Adding, renewing and removing our addresses, and never anybody else's.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::IpAddr,
+};
 
 use futures::future::join_all;
 use ipnet::IpNet;
@@ -11,22 +15,40 @@ use rtnetlink::{
 };
 
 use super::{
-    Added, AddressError, Kernel, KernelError, Marked, Removed, Setup, Spot,
+    Added, AddressError, Kernel, KernelError, Removed, Setup, Spot,
     message::Configured,
     request::{bare, configuration},
 };
 
 /// What is configured, and the names of the interfaces that matter: one look serves many changes.
 struct Look {
-    present: Vec<Configured>,
+    present: Present,
     names: BTreeMap<u32, String>,
 }
 
-impl Look {
+/// What is configured, wherever and with whatever prefix length.
+struct Present(HashMap<IpAddr, Vec<Configured>>);
+
+impl Present {
+    fn of(addresses: Vec<Configured>) -> Self {
+        let mut present: HashMap<_, Vec<_>> = HashMap::new();
+        for there in addresses {
+            present.entry(there.address.addr()).or_default().push(there);
+        }
+        Self(present)
+    }
+
+    fn anywhere(&self, address: IpAddr) -> &[Configured] {
+        self.0.get(&address).map_or(&[], Vec::as_slice)
+    }
+
     fn exactly(&self, link: u32, address: IpNet) -> Option<&Configured> {
-        self.present.iter().find(|there| there.link == link && there.address == address)
+        self.anywhere(address.addr()).iter().find(|there| there.link == link && there.address == address)
     }
 }
+
+/// A change to make if nothing speaks against it, else what became of it without.
+type Planned<T> = Result<RouteNetlinkMessage, Result<T, AddressError>>;
 
 impl Kernel {
     /// Gives the interface `link` an address for `lifetime` whole seconds (at least 1), after which the kernel
@@ -79,24 +101,37 @@ impl Kernel {
     /// [`AddressError::Missing`] when it is not there (any more), [`AddressError::Foreign`] when it has lost our
     /// mark; nothing is changed then.
     pub async fn renew(&self, link: u32, address: IpNet, lifetime: u32) -> Result<(), AddressError> {
-        let look = self.look(&[(link, address)]).await?;
-        self.renew_after(&look, link, address, &Setup::leased(lifetime)).await
+        let spot = Spot { link, net: address, setup: Setup::leased(lifetime) };
+        self.renew_all(&[spot], lifetime).await?.pop().unwrap_or(Ok(()))
     }
 
     /// As [`Kernel::renew`], for many at the price of one look at what is there; outcomes in the order of `ours`.
     ///
     /// # Errors
-    /// When what is there could not be looked at; nothing is changed then.
+    /// When what is there could not be looked at, and nothing is changed; or when it is not known what was changed.
     pub async fn renew_all(
         &self,
         ours: &[Spot],
         lifetime: u32,
     ) -> Result<Vec<Result<(), AddressError>>, KernelError> {
         let look = self.look(&places(ours)).await?;
-        let renew = async |spot: &Spot| {
-            self.renew_after(&look, spot.link, spot.net, &spot.setup.lasting(lifetime)).await
+        let mut planned = Vec::with_capacity(ours.len());
+        for spot in ours {
+            planned.push(self.renewal(&look, spot, lifetime).await);
+        }
+        let answers = self.batch.change(changes(&planned), NLM_F_REPLACE).await;
+        let mut answers =
+            answers.map_err(|source| KernelError::Unanswered { verb: "renew", source })?.into_iter();
+        let outcome = |(spot, planned): (&Spot, Planned<()>)| match planned {
+            Err(outcome) => outcome,
+            Ok(_) => answers.next().unwrap_or(Ok(())).map_err(|source| AddressError::Refused {
+                verb: "renew",
+                address: spot.net,
+                link: spot.link,
+                source,
+            }),
         };
-        Ok(join_all(ours.iter().map(renew)).await)
+        Ok(ours.iter().zip(planned).map(outcome).collect())
     }
 
     /// Takes an address with our mark from an interface; when this returns the node answers for it no more.
@@ -104,20 +139,30 @@ impl Kernel {
     /// # Errors
     /// [`AddressError::Foreign`] when it does not carry our mark: it stays. That it has gone is no error.
     pub async fn remove(&self, link: u32, address: IpNet) -> Result<Removed, AddressError> {
-        let present = self.addresses(Some(link)).await?;
-        self.remove_after(&present, link, address).await
+        self.remove_all(&[(link, address)]).await?.pop().unwrap_or(Ok(Removed::Before))
     }
 
     /// As [`Kernel::remove`], for many at the price of one look at what is there; outcomes in the order of `ours`.
     ///
     /// # Errors
-    /// When what is there could not be looked at; nothing is changed then.
+    /// When what is there could not be looked at, and nothing is changed; or when it is not known what was changed.
     pub async fn remove_all(
         &self,
         ours: &[(u32, IpNet)],
     ) -> Result<Vec<Result<Removed, AddressError>>, KernelError> {
-        let present = self.addresses(None).await?;
-        Ok(join_all(ours.iter().map(|(link, address)| self.remove_after(&present, *link, *address))).await)
+        let present = Present::of(self.addresses(None).await?);
+        let mut planned = Vec::with_capacity(ours.len());
+        for (link, address) in ours {
+            planned.push(self.removal(&present, *link, *address).await);
+        }
+        let answers = self.batch.change(changes(&planned), 0).await;
+        let mut answers =
+            answers.map_err(|source| KernelError::Unanswered { verb: "remove", source })?.into_iter();
+        let outcome = |((link, address), planned): (&(u32, IpNet), Planned<Removed>)| match planned {
+            Err(outcome) => outcome,
+            Ok(_) => removed(*link, *address, answers.next().unwrap_or(Ok(()))),
+        };
+        Ok(ours.iter().zip(planned).map(outcome).collect())
     }
 
     async fn look(&self, wanted: &[(u32, IpNet)]) -> Result<Look, KernelError> {
@@ -129,7 +174,7 @@ impl Kernel {
                 names.insert(*index, link.name);
             }
         }
-        Ok(Look { present: self.addresses(None).await?, names })
+        Ok(Look { present: Present::of(self.addresses(None).await?), names })
     }
 
     async fn add_after(
@@ -140,7 +185,7 @@ impl Kernel {
         setup: &Setup,
     ) -> Result<Added, AddressError> {
         let name = look.names.get(&link).ok_or(AddressError::NoLink { address, link })?;
-        for there in look.present.iter().filter(|there| there.address.addr() == address.addr()) {
+        for there in look.present.anywhere(address.addr()) {
             let ours = there.kept_like(setup);
             if !ours && (there.link == link || self.answers(there.link).await?) {
                 return Err(self.foreign(there).await);
@@ -150,7 +195,7 @@ impl Kernel {
                 self.delete(there).await?;
             }
         }
-        if look.exactly(link, address).is_some() {
+        if look.present.exactly(link, address).is_some() {
             self.replace(name, link, address, setup).await?;
             return Ok(Added::Renewed);
         }
@@ -189,36 +234,31 @@ impl Kernel {
         }
     }
 
-    async fn renew_after(
-        &self,
-        look: &Look,
-        link: u32,
-        address: IpNet,
-        setup: &Setup,
-    ) -> Result<(), AddressError> {
-        let name = look.names.get(&link).ok_or(AddressError::NoLink { address, link })?;
-        match look.exactly(link, address) {
-            Some(there) if there.kept_like(setup) => self.replace(name, link, address, setup).await,
-            Some(there) => Err(self.foreign(there).await),
-            None => Err(AddressError::Missing { address, link }),
+    async fn renewal(&self, look: &Look, spot: &Spot, lifetime: u32) -> Planned<()> {
+        let (link, address) = (spot.link, spot.net);
+        let name = look.names.get(&link).ok_or(Err(AddressError::NoLink { address, link }))?;
+        let setup = spot.setup.lasting(lifetime);
+        match look.present.exactly(link, address) {
+            Some(there) if there.kept_like(&setup) => Ok(self.replacement(name, link, address, &setup)),
+            Some(there) => Err(Err(self.foreign(there).await)),
+            None => Err(Err(AddressError::Missing { address, link })),
         }
     }
 
-    async fn remove_after(
-        &self,
-        present: &[Configured],
-        link: u32,
-        address: IpNet,
-    ) -> Result<Removed, AddressError> {
-        match present.iter().find(|there| there.link == link && there.address == address) {
-            Some(there) if there.marked => self.delete(there).await,
-            Some(there) => Err(self.foreign(there).await),
-            None => Ok(Removed::Before),
+    async fn removal(&self, present: &Present, link: u32, address: IpNet) -> Planned<Removed> {
+        match present.exactly(link, address) {
+            Some(there) if there.marked => Ok(deletion(there)),
+            Some(there) => Err(Err(self.foreign(there).await)),
+            None => Err(Ok(Removed::Before)),
         }
     }
 
     /// Only for what was just seen to be ours: the kernel would as readily turn an administrator's permanent address
     /// into an expiring one.
+    fn replacement(&self, name: &str, link: u32, address: IpNet, setup: &Setup) -> RouteNetlinkMessage {
+        RouteNetlinkMessage::NewAddress(configuration(name, self.mark, link, address, setup))
+    }
+
     async fn replace(
         &self,
         name: &str,
@@ -226,24 +266,12 @@ impl Kernel {
         address: IpNet,
         setup: &Setup,
     ) -> Result<(), AddressError> {
-        let message = RouteNetlinkMessage::NewAddress(configuration(name, self.mark, link, address, setup));
-        let replaced = self.change(message, NLM_F_REPLACE).await;
+        let replaced = self.change(self.replacement(name, link, address, setup), NLM_F_REPLACE).await;
         replaced.map_err(|source| AddressError::Refused { verb: "renew", address, link, source })
     }
 
-    /// Only for what was just seen to be ours. The label, if any, goes along: the kernel then spares an IPv4 address
-    /// that somebody put in the place of ours in between.
     async fn delete(&self, there: &Configured) -> Result<Removed, AddressError> {
-        let Marked { link, address, .. } = there.marked();
-        let mut message = bare(link, address);
-        message.attributes.extend(there.label.clone().map(AddressAttribute::Label));
-        match self.change(RouteNetlinkMessage::DelAddress(message), 0).await {
-            Ok(()) => Ok(Removed::Now),
-            Err(error) if is(&error, Errno::EADDRNOTAVAIL) || is(&error, Errno::ENODEV) => {
-                Ok(Removed::Before)
-            }
-            Err(source) => Err(AddressError::Refused { verb: "remove", address, link, source }),
-        }
+        removed(there.link, there.address, self.change(deletion(there), 0).await)
     }
 
     /// Whether anybody outside asks on that interface. What kube-proxy and others put on a loopback or dummy is
@@ -256,6 +284,26 @@ impl Kernel {
         let name = self.link(there.link).await.ok().flatten().map(|link| link.name);
         AddressError::Foreign { address: there.address, link: name.unwrap_or_else(|| there.link.to_string()) }
     }
+}
+
+/// Only for what was just seen to be ours. The label, if any, goes along: the kernel then spares an IPv4 address
+/// that somebody put in the place of ours in between.
+fn deletion(there: &Configured) -> RouteNetlinkMessage {
+    let mut message = bare(there.link, there.address);
+    message.attributes.extend(there.label.clone().map(AddressAttribute::Label));
+    RouteNetlinkMessage::DelAddress(message)
+}
+
+fn removed(link: u32, address: IpNet, answer: io::Result<()>) -> Result<Removed, AddressError> {
+    match answer {
+        Ok(()) => Ok(Removed::Now),
+        Err(error) if is(&error, Errno::EADDRNOTAVAIL) || is(&error, Errno::ENODEV) => Ok(Removed::Before),
+        Err(source) => Err(AddressError::Refused { verb: "remove", address, link, source }),
+    }
+}
+
+fn changes<T>(planned: &[Planned<T>]) -> impl Iterator<Item = RouteNetlinkMessage> {
+    planned.iter().filter_map(|planned| planned.as_ref().ok().cloned())
 }
 
 fn places(spots: &[Spot]) -> Vec<(u32, IpNet)> {

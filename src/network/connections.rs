@@ -12,6 +12,8 @@ use std::{
 use nix::{errno::Errno, libc};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 
+use super::netlink::{HEADER, NLMSG_DONE, NLMSG_ERROR, kind, messages, refusal};
+
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SOCK_DESTROY: u16 = 21;
 /// `INET_DIAG_REQ_BYTECODE`: the attribute with which the kernel picks sockets.
@@ -20,8 +22,6 @@ const BYTECODE: u16 = 1;
 const SOURCE_IS: u8 = 7;
 /// All states of TCP but `LISTEN` (10) and `TIME_WAIT` (6), whose sockets have no connection.
 const CONNECTED: u32 = 0xfff & !(1 << 10) & !(1 << 6);
-/// Length of `struct nlmsghdr`.
-const HEADER: usize = 16;
 /// Where `struct inet_diag_msg` has its `struct inet_diag_sockid`, and how long that is.
 const ID: std::ops::Range<usize> = HEADER + 4..HEADER + 4 + 48;
 
@@ -102,9 +102,6 @@ fn connections(socket: &mut Socket, address: IpAddr) -> io::Result<Vec<[u8; 48]>
     }
 }
 
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-
 fn acknowledged(socket: &mut Socket, request: &[u8]) -> io::Result<()> {
     socket.send(request, 0)?;
     let (answer, _) = socket.recv_from_full()?;
@@ -157,29 +154,4 @@ fn source_is(address: IpAddr) -> Vec<u8> {
     attribute.extend((-1_i32).to_ne_bytes());
     attribute.extend(octets);
     attribute
-}
-
-/// The messages of an answer.
-fn messages(mut answer: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let length = u32::from_ne_bytes(answer.get(..4)?.try_into().ok()?);
-        let length = usize::try_from(length).ok().filter(|length| *length >= HEADER)?;
-        let message = answer.get(..length)?;
-        answer = answer.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(message)
-    })
-}
-
-fn kind(message: &[u8]) -> Option<u16> {
-    Some(u16::from_ne_bytes(message.get(4..6)?.try_into().ok()?))
-}
-
-/// What an error message says; nothing if it only acknowledges.
-fn refusal(message: &[u8]) -> io::Result<()> {
-    let code = message.get(HEADER..HEADER + 4).and_then(|code| code.try_into().ok()).map(i32::from_ne_bytes);
-    match code {
-        Some(0) => Ok(()),
-        Some(code) => Err(io::Error::from_raw_os_error(-code)),
-        None => Err(Errno::EPROTO.into()),
-    }
 }

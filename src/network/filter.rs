@@ -1,9 +1,12 @@
-//! Which frames the kernel hands to a listener: classic BPF programs, so that nobody wakes for the rest of the traffic.
+//! Which frames the kernel hands to a listener, and which of its own messages: classic BPF programs, so that nobody wakes
+//! for the rest.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use nix::libc::{BPF_ABS, BPF_B, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+use nix::libc::{BPF_ABS, BPF_B, BPF_H, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use socket2::SockFilter;
+
+use super::netlink;
 
 /// Where a frame with an ARP packet has its sender's IPv4 address.
 const ARP_SENDER: u32 = 28;
@@ -79,6 +82,21 @@ pub(super) fn advertisements_of(addresses: &BTreeSet<IpAddr>) -> Vec<Instruction
     ];
     program.extend(any_of(words.collect()));
     program
+}
+
+/// Of netlink's notifications all but those of addresses that whoever has this port has added or changed. There numbers have
+/// the machine's own order, while these programs load them as of the network's.
+pub(super) fn all_but_new_addresses_by(port: u32) -> [Instruction; 6] {
+    const KIND: u32 = netlink::KIND as u32;
+    const PORT: u32 = netlink::PORT as u32;
+    [
+        load(BPF_H, KIND),
+        equals(u16::from_be_bytes(netlink::RTM_NEWADDR.to_ne_bytes()).into(), 0, 3),
+        load(BPF_W, PORT),
+        equals(u32::from_be_bytes(port.to_ne_bytes()), 0, 1),
+        NOTHING,
+        WHOLE,
+    ]
 }
 
 /// The whole frame if the word just loaded is one of these, else nothing.

@@ -16,7 +16,11 @@ fn run(program: &[Instruction], frame: &[u8]) -> u32 {
         } else if code == BPF_JMP | BPF_JEQ | BPF_K {
             at += usize::from(if accumulator == value { then } else { otherwise });
         } else {
-            let length = if code == BPF_LD | BPF_W | BPF_ABS { 4 } else { 1 };
+            let length = match code & 0x18 {
+                BPF_W => 4,
+                BPF_H => 2,
+                _ => 1,
+            };
             let Some(bytes) = frame.get(operand..operand + length) else { return 0 };
             accumulator = bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
         }
@@ -76,5 +80,23 @@ fn whatever_a_reader_would_take_for_a_claim_of_ours_passes() {
             let heeded = ours.contains(&claim.address);
             assert!(!heeded || passes(&ours, &frame), "{claim:?} in {frame:02x?}");
         }
+    }
+}
+
+#[test]
+fn of_notifications_only_new_addresses_of_one_port_are_kept_back() {
+    let notification = |kind: u16, port: u32| {
+        let mut bytes = vec![20, 0, 0, 0];
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0; 6]);
+        bytes.extend(port.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes
+    };
+    let (removal, ours, other) = (21, 0x0102_0304, 0x0102_0305);
+    let passes = |kind, port| run(&all_but_new_addresses_by(ours), &notification(kind, port)) > 0;
+    assert!(!passes(netlink::RTM_NEWADDR, ours));
+    for (kind, port) in [(netlink::RTM_NEWADDR, other), (netlink::RTM_NEWADDR, 0), (removal, ours)] {
+        assert!(passes(kind, port), "{kind} {port}");
     }
 }

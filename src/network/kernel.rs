@@ -15,7 +15,7 @@ use rtnetlink::{
 };
 use tokio::{sync::Mutex, time::sleep};
 
-use super::{Link, Links, Marked, mark::Mark, message, message::Configured, request};
+use super::{Link, Links, Marked, batch::Batch, mark::Mark, message, message::Configured, request};
 
 /// Lists are asked for again so often when the kernel says that they changed in between.
 const DUMP_TRIES: usize = 32;
@@ -32,6 +32,8 @@ pub struct Kernel {
     handle: Handle,
     /// The kernel writes one list at a time for a connection, and refuses to begin another (`EBUSY`).
     listing: Arc<Mutex<()>>,
+    /// For renewals and removals: a [`super::Monitor`] may be deaf to what comes by it.
+    pub(super) batch: Arc<Batch>,
     pub(super) mark: Mark,
 }
 
@@ -47,6 +49,15 @@ pub enum KernelError {
         /// What was asked for.
         what: &'static str,
         /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// Addresses were to be changed, and some may have been.
+    #[error("the kernel did not say what became of the addresses to {verb}")]
+    Unanswered {
+        /// What was tried.
+        verb: &'static str,
+        /// What went wrong.
         #[source]
         source: io::Error,
     },
@@ -77,7 +88,8 @@ impl Kernel {
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
         tokio::spawn(connection);
-        Ok(Self { handle, listing: Arc::default(), mark: running_mark()? })
+        let batch = Batch::open().map_err(KernelError::Open)?.into();
+        Ok(Self { handle, listing: Arc::default(), batch, mark: running_mark()? })
     }
 
     /// All interfaces with the addresses that are not ours.

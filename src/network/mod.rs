@@ -6,6 +6,7 @@
 mod address;
 mod announcer;
 pub mod arp;
+mod batch;
 mod claim;
 pub mod clock;
 mod connections;
@@ -24,6 +25,7 @@ mod mark;
 mod message;
 mod monitor;
 pub mod ndp;
+mod netlink;
 mod outcome;
 mod packet_socket;
 mod place;

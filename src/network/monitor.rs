@@ -15,9 +15,10 @@ use rtnetlink::{
     proto::Connection,
     sys::{AsyncSocket, SocketAddr},
 };
+use socket2::{SockFilter, SockRef};
 
 use super::{
-    KernelError, Link,
+    Kernel, KernelError, Link, filter,
     kernel::running_mark,
     mark::Mark,
     message::{self, Configured},
@@ -78,6 +79,15 @@ impl Monitor {
     /// When there is no netlink here. Must be called within a tokio runtime.
     pub fn open() -> Result<Self, KernelError> {
         Self::with_buffer(RECEIVE_BUFFER)
+    }
+
+    /// Lets the kernel keep to itself what `kernel` renews: of a thousand addresses that would be a thousand messages with
+    /// no news in them. The renewals of IPv6 addresses are heard nevertheless, since the kernel does not say who caused them.
+    pub fn deaf_to(&mut self, kernel: &Kernel) {
+        let Some(connection) = &mut self.connection else { return };
+        let filter = filter::all_but_new_addresses_by(kernel.batch.port()).map(SockFilter::from);
+        // Without it there is only more to read.
+        let _ = SockRef::from(connection.socket_mut().socket_ref()).attach_filter(&filter);
     }
 
     pub(super) fn with_buffer(bytes: usize) -> Result<Self, KernelError> {

@@ -75,6 +75,11 @@ impl Host {
         })
     }
 
+    /// By which everything here is done.
+    pub const fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
     /// The interfaces as they were last seen.
     pub const fn links(&self) -> &Links {
         &self.links

@@ -35,6 +35,7 @@ pub async fn run<W: Write>(path: PathBuf, mut printer: Printer<W>) -> Result<(),
     let mut changes = Monitor::open()?;
     let (mut ears, mut claims) = Ears::new();
     let mut host = Host::open().await?;
+    changes.deaf_to(host.kernel());
     let mut files = Files::new(path);
     files.reload()?;
     let (mut renewal, mut review) = (interval(RENEWAL), interval(REVIEW));

@@ -19,6 +19,8 @@ const BARS: [(&str, f64); 12] = [
     ("two_owner_ms", 0.0),
     ("thousand_addresses_added_ms", 1000.0),
     ("thousand_addresses_renewed_core_percent", 1.0),
+    ("thousand_ipv6_addresses_added_ms", 1000.0),
+    ("thousand_ipv6_addresses_renewed_core_percent", 1.0),
 ];
 
 /// Measured figures, by a name that ends in the unit.

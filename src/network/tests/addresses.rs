@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, future::join_all};
 use ipnet::IpNet;
+use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use crate::network::{
     Added, AddressError, Broadcast, Change, Kernel, Label, Monitor, Removed, Setup, Spot,
+    request::bare,
     testing::{address_in_ip, cable, in_namespace, ip, sysctl},
 };
 
@@ -354,6 +356,42 @@ fn many_may_ask_at_once_and_some_may_lose_patience() {
                 assert!(links.unwrap().unwrap() > 50);
             }
         }
+    });
+}
+
+#[test]
+fn of_many_changes_each_has_its_own_outcome() {
+    in_namespace(async || {
+        let (kernel, near) = opened().await;
+        let spot = |n| Spot { link: near, net: net(&format!("10.0.0.{n}/32")), setup: Setup::permanent() };
+        let all: Vec<_> = (1..=200).map(spot).collect();
+        kernel.add_all(&all, 60).await.unwrap();
+        let (gone, foreign) = ([1, 32, 33, 100, 200], [31, 64, 150]);
+        for n in gone {
+            ip(&format!("addr del 10.0.0.{n}/32 dev near"));
+        }
+        for n in foreign {
+            ip(&format!("addr replace 10.0.0.{n}/32 dev near"));
+        }
+        let renewed = kernel.renew_all(&all, 90).await.unwrap();
+        for (n, renewed) in (1..).zip(&renewed) {
+            let as_expected = match renewed {
+                Ok(()) => !gone.contains(&n) && !foreign.contains(&n),
+                Err(AddressError::Missing { .. }) => gone.contains(&n),
+                Err(AddressError::Foreign { .. }) => foreign.contains(&n),
+                Err(_) => false,
+            };
+            assert!(as_expected, "{n}: {renewed:?}");
+        }
+        // What the kernel itself refuses, at the ends of what goes to it together too.
+        let deletions = all.iter().map(|spot| RouteNetlinkMessage::DelAddress(bare(near, spot.net)));
+        let outcomes = kernel.batch.change(deletions, 0).await.unwrap();
+        let refused: Vec<_> = (1..).zip(&outcomes).filter(|(_, outcome)| outcome.is_err()).collect();
+        assert_eq!(refused.iter().map(|(n, _)| *n).collect::<Vec<_>>(), gone);
+        assert!(refused.iter().all(|(_, outcome)| {
+            outcome.as_ref().unwrap_err().raw_os_error() == Some(nix::libc::EADDRNOTAVAIL)
+        }));
+        assert!(!ip("addr show dev near").contains("10.0.0."));
     });
 }
 

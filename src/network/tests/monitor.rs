@@ -2,9 +2,11 @@
 
 use futures::StreamExt;
 use ipnet::IpNet;
+use rtnetlink::{packet_core::NLM_F_CREATE, packet_route::RouteNetlinkMessage};
 
 use crate::network::{
     Change, Kernel, Monitor, Setup, Spot,
+    request::configuration,
     testing::{cable, in_namespace, ip},
 };
 
@@ -61,6 +63,29 @@ fn renewals_are_not_told() {
         for lifetime in 61..=70 {
             kernel.renew(link, address, lifetime).await.unwrap();
         }
+        kernel.remove(link, address).await.unwrap();
+        assert!(matches!(next_about(&mut changes, address).await, Change::AddressGone { .. }));
+    });
+}
+
+#[test]
+fn what_comes_by_the_connection_for_renewals_is_not_even_heard_and_all_else_is() {
+    in_namespace(async || {
+        let (kernel, link, mut changes) = opened().await;
+        changes.deaf_to(&kernel);
+        let (unheard, address) = (net("192.0.2.4/32"), net("192.0.2.5/32"));
+        let news = configuration("near", kernel.mark, link, unheard, &Setup::leased(60));
+        let outcome = kernel.batch.change([RouteNetlinkMessage::NewAddress(news)], NLM_F_CREATE).await;
+        outcome.unwrap().remove(0).unwrap();
+        kernel.add(link, address, 60).await.unwrap();
+        let mut told = Vec::new();
+        while told.last() != Some(&Change::AddressSeen { link, address, marked: true }) {
+            told.push(changes.next().await.unwrap());
+        }
+        assert!(!told.contains(&Change::AddressSeen { link, address: unheard, marked: true }), "{told:?}");
+        ip("addr replace 192.0.2.4/32 dev near");
+        let taken = Change::AddressSeen { link, address: unheard, marked: false };
+        assert_eq!(next_about(&mut changes, unheard).await, taken);
         kernel.remove(link, address).await.unwrap();
         assert!(matches!(next_about(&mut changes, address).await, Change::AddressGone { .. }));
     });
