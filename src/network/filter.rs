@@ -20,6 +20,11 @@ const ADVERTISEMENT: u32 = 136;
 /// Where an advertisement has the last four bytes of its target.
 const TARGET: u32 = 74;
 
+/// Where a netlink message has its kind.
+const MESSAGE_KIND: u32 = 4;
+/// Where a notification has the port of who caused it.
+const MESSAGE_PORT: u32 = 12;
+
 /// Comparisons before one place to jump to: a jump goes over 255 instructions at most.
 const BLOCK: usize = 200;
 /// The kernel takes 4096 instructions; a program for more addresses lets all through.
@@ -87,12 +92,10 @@ pub(super) fn advertisements_of(addresses: &BTreeSet<IpAddr>) -> Vec<Instruction
 /// Of netlink's notifications all but those of addresses that whoever has this port has added or changed. There numbers have
 /// the machine's own order, while these programs load them as of the network's.
 pub(super) fn all_but_new_addresses_by(port: u32) -> [Instruction; 6] {
-    const KIND: u32 = netlink::KIND as u32;
-    const PORT: u32 = netlink::PORT as u32;
     [
-        load(BPF_H, KIND),
+        load(BPF_H, MESSAGE_KIND),
         equals(u16::from_be_bytes(netlink::RTM_NEWADDR.to_ne_bytes()).into(), 0, 3),
-        load(BPF_W, PORT),
+        load(BPF_W, MESSAGE_PORT),
         equals(u32::from_be_bytes(port.to_ne_bytes()), 0, 1),
         NOTHING,
         WHOLE,

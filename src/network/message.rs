@@ -153,3 +153,7 @@ fn settings(link: &mut Link, families: &[AfSpecUnspec]) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "message_test.rs"]
+mod tests;

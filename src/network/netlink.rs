@@ -7,11 +7,9 @@ use nix::errno::Errno;
 /// Length of `struct nlmsghdr`.
 pub(super) const HEADER: usize = 16;
 /// Where that has the kind of message.
-pub(super) const KIND: usize = 4;
+const KIND: usize = 4;
 /// Where it has the number that an answer repeats.
 const SEQUENCE: usize = 8;
-/// Where it has the port of who asked: in a notification, of who caused it.
-pub(super) const PORT: usize = 12;
 
 pub(super) const NLMSG_ERROR: u16 = 2;
 pub(super) const NLMSG_DONE: u16 = 3;

@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     process::Command,
     sync::mpsc::{Sender, channel},
     thread::{self, JoinHandle},
@@ -178,6 +178,16 @@ impl Ear {
         loop {
             let frame = self.frame().await;
             if Claim::read(&frame).is_some_and(|claim| claim.address == IpAddr::V4(address)) {
+                return frame;
+            }
+        }
+    }
+
+    /// The next advertisement of `address`.
+    pub(crate) async fn advertisement_of(&mut self, address: Ipv6Addr) -> Vec<u8> {
+        loop {
+            let frame = self.frame().await;
+            if Claim::read(&frame).is_some_and(|claim| claim.address == IpAddr::V6(address)) {
                 return frame;
             }
         }
