@@ -181,10 +181,13 @@ impl Wish {
         if self.only.is_empty() {
             return all;
         }
-        self.only
-            .iter()
-            .flat_map(|part| all.iter().copied().filter(move |name| name.contains(part)))
-            .collect()
+        let mut cells = Vec::new();
+        for part in &self.only {
+            let these: Vec<_> =
+                all.iter().filter(|name| name.contains(part) && !cells.contains(*name)).collect();
+            cells.extend(these);
+        }
+        cells
     }
 }
 
