@@ -50,8 +50,11 @@ fn another() -> std::io::Result<Child> {
     another.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn()
 }
 
+/// A process, and its command line.
+type Running = (Process, Vec<String>);
+
 /// The lab of this process and all that runs on its hosts, once programs run on a node.
-fn booted(owner: u32) -> Option<(State, Vec<(Process, Vec<String>)>)> {
+fn booted(owner: u32) -> Option<(State, Vec<Running>)> {
     let is_its = |lab: &State| lab.owner().is_some_and(|process| process.pid == owner);
     let state = State::all().into_iter().find(is_its)?;
     let on = |host: &str| {

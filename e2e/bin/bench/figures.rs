@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use std::{fmt::Write, time::Duration};
 
 /// What each figure may be at most.
-const BARS: [(&str, f64); 12] = [
+const BARS: [(&str, f64); 15] = [
     ("fence_ns_per_packet", 60.0),
     ("fence_ns_per_packet_of_others", 60.0),
     ("idle_cpu_100_vips_percent", 0.5),
