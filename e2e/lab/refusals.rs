@@ -1,6 +1,7 @@
 //! An API server that is there and answers with an error, by its own means: a real 429, 500 or 503.
 
 use super::{cluster::Cluster, deploy::NAMESPACE, error::Result, run};
+use std::{sync::Arc, thread, time::Duration};
 
 /// The group of Leases, in the registry of groups.
 const LEASES: &str = "apiservice/v1.coordination.k8s.io";
@@ -12,7 +13,8 @@ pub enum Refusal {
     InternalError,
     /// 503 for everything about Leases, the kubelets' too: the group is said to be served by a service that is not there.
     Unavailable,
-    /// 429 for every new request of the agents: a priority level of their own, with no place in it.
+    /// 429 for every new request of the agents, for half a minute: a priority level of their own whose one place is taken by a
+    /// request that waits for a webhook behind a wall.
     TooManyRequests,
 }
 
@@ -24,7 +26,7 @@ impl Cluster {
     pub fn refuse(&self, with: Refusal) -> Result<()> {
         match with {
             Refusal::InternalError => self.apply(&no_webhook()).map(drop),
-            Refusal::TooManyRequests => self.apply(&no_place()).map(drop),
+            Refusal::TooManyRequests => self.take_the_place(),
             Refusal::Unavailable => {
                 self.kubectl(&["patch", LEASES, "--type=merge", "--patch", NOBODY]).map(drop)
             }
@@ -38,10 +40,36 @@ impl Cluster {
     pub fn refuse_nothing(&self) -> Result<()> {
         self.kubectl(&["patch", LEASES, "--type=merge", "--patch", LOCAL])?;
         let delete = ["delete", "--ignore-not-found", "-f", "-"];
-        [no_webhook(), no_place()].iter().try_for_each(|means| {
+        // That there is no wall is fine.
+        let _ = self.control_plane().host.output(&["nft", "delete table ip refusal"])?;
+        [no_webhook(), no_place(), waiter()].iter().try_for_each(|means| {
             run::happy("kubectl delete -f -", &self.kubectl_fed(&delete, means)?).map(drop)
         })
     }
+}
+
+impl Cluster {
+    fn take_the_place(&self) -> Result<()> {
+        let host = Arc::clone(&self.control_plane().host);
+        host.run(&["nft", WALL])?;
+        self.apply(&no_place())?;
+        // Until the API server has heard of all of it.
+        thread::sleep(Duration::from_secs(1));
+        let mut command = self.control_plane().kubectl_command();
+        command.args(["create", "-f", "-", "--as", &format!("system:serviceaccount:{NAMESPACE}:waiter")]);
+        thread::spawn(move || host.feed_in_network(command, &waiter()));
+        thread::sleep(Duration::from_secs(1));
+        Ok(())
+    }
+}
+
+/// Nobody answers there.
+const WALL: &str = "table ip refusal { chain out { type filter hook output priority 0; ip daddr 127.0.0.1 tcp dport 1 drop; }; }";
+
+/// What is asked for by the request that waits.
+fn waiter() -> String {
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: waiter, namespace: default, labels: {chaos: waiter}}\n"
+        .to_owned()
 }
 
 /// Without its label the API server leaves the object as it is.
@@ -86,6 +114,25 @@ metadata: {{name: chaos}}
 spec:
   type: Limited
   limited: {{nominalConcurrencyShares: 0, lendablePercent: 0, borrowingLimitPercent: 0, limitResponse: {{type: Reject}}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: chaos}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}
+subjects: [{{kind: User, apiGroup: rbac.authorization.k8s.io, name: 'system:serviceaccount:{NAMESPACE}:waiter'}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {{name: chaos-waiter}}
+webhooks:
+- name: waiter.virtualip.dev
+  clientConfig: {{url: 'https://127.0.0.1:1/'}}
+  failurePolicy: Ignore
+  timeoutSeconds: 30
+  sideEffects: None
+  admissionReviewVersions: [v1]
+  objectSelector: {{matchLabels: {{chaos: waiter}}}}
+  rules: [{{operations: [CREATE], apiGroups: [''], apiVersions: [v1], resources: [configmaps]}}]
 "
     )
 }
