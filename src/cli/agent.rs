@@ -50,12 +50,11 @@ pub struct Args {
     ///
     /// Witnesses are a few other nodes that promise, again and again, not to let this one be declared dead. With `both` a node
     /// keeps its addresses while the API server is away, and with `witness` it does not even write to it. Until its
-    /// witnesses answer a node has `lease`, and says why in the status of its `VirtualIPNode`. This version does not ask
-    /// witnesses for promises yet: every right comes from its Lease.
+    /// witnesses answer a node has `lease`, and says why in the status of its `VirtualIPNode`.
     #[arg(long, env = "VIRTUALIP_RIGHT_SOURCE", value_name = "SOURCE")]
     right_source: Option<Source>,
 
-    /// How long a promise of a witness runs [default: 1s, or 3s where the kernel's address lifetimes are the fence]
+    /// How long a promise of a witness runs [default: 300ms, or 3s where the kernel's address lifetimes are the fence]
     ///
     /// The same on every node. Promises are asked for three times as often. With `witness` a node that dies is noticed after
     /// this time.

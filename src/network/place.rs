@@ -90,13 +90,16 @@ impl Links {
 }
 
 impl Links {
-    /// Whether the kernel would answer for the address also where it is asked on another interface than `link`: it does for
-    /// all its addresses (`arp_ignore` 0), and one in the address's subnet is likely to be on the same wire.
+    /// Whether the kernel may answer for the address also where it is asked on another interface than `link`: it does for
+    /// all its addresses (`arp_ignore` 0). One in the address's subnet is likely to be on the same wire; one without any
+    /// address may be, as the interface below a macvlan is.
     #[must_use]
     pub fn is_answered_beside(&self, link: u32, address: IpAddr) -> bool {
-        let asked =
-            |other: &&Link| other.index != link && !other.loopback && !other.no_arp && other.arp_ignore == 0;
-        address.is_ipv4() && self.iter().filter(asked).any(|other| other.prefix_containing(address).is_some())
+        let asked = |other: &&Link| {
+            other.index != link && !other.loopback && !other.no_arp && !other.port && other.arp_ignore == 0
+        };
+        let near = |other: &Link| other.prefix_containing(address).is_some() || (other.up && other.is_bare());
+        address.is_ipv4() && self.iter().filter(asked).any(near)
     }
 }
 
@@ -142,4 +145,24 @@ fn answers_arp(link: &Link, net: IpNet) -> Result<(), Unfit> {
 #[must_use]
 pub fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::testing::link;
+
+    #[test]
+    fn who_may_answer_beside_is_near_up_and_careless() {
+        let beside = |other: Link| {
+            let links = Links::new(vec![link(1, "eth0", "192.0.2.1/24"), other]);
+            links.is_answered_beside(1, "192.0.2.9".parse().unwrap())
+        };
+        assert!(beside(link(2, "eth1", "192.0.2.2/24")));
+        assert!(!beside(link(2, "eth1", "198.51.100.2/24")), "it is on another network");
+        assert!(!beside(Link { arp_ignore: 1, ..link(2, "eth1", "192.0.2.2/24") }));
+        assert!(beside(link(2, "parent", "")), "the interface below a macvlan has no address of its own");
+        assert!(!beside(Link { up: false, ..link(2, "spare", "") }));
+        assert!(!beside(Link { port: true, ..link(2, "port", "") }));
+    }
 }
