@@ -39,6 +39,7 @@ pub mod run;
 pub mod seen;
 pub mod slow_api;
 pub mod snapshot;
+mod sources;
 pub mod stage;
 pub mod state;
 pub mod switch;

@@ -40,11 +40,11 @@ const KEYS_SETTLE: Duration = Duration::from_secs(12);
 const ANSWER: Duration = Duration::from_millis(300);
 
 fn every_agent_has_witnesses_and_kubectl_shows_them(lab: &Cluster) -> Outcome {
-    everybody_has(lab, "Both")?;
+    lab.wait_source("Both")?;
     let wide = lab.kubectl(&["get", "vipnode", "-o", "wide"])?;
     assert!(wide.contains("SOURCE") && wide.contains("3 of 3 witnesses answer"), "{wide}");
     for node in lab.nodes() {
-        let shown = right(lab, node.name())?;
+        let shown = lab.right(node.name())?;
         assert_eq!((&shown["answering"], &shown["needed"]), (&3.into(), &2.into()), "{shown}");
         assert_eq!(figure(node, "right_source{source=\"both\"}")?, 1);
         assert!(figure(node, "promise_round_trip_seconds_count")? > 0);
@@ -55,7 +55,7 @@ fn every_agent_has_witnesses_and_kubectl_shows_them(lab: &Cluster) -> Outcome {
 /// Deleted, then replaced by one with other keys: agents accept each other's datagrams all the time.
 fn the_keys_are_deleted_and_replaced_and_nobody_notices(lab: &Cluster) -> Outcome {
     let stage = Stage::dual(lab)?;
-    everybody_has(lab, "Both")?;
+    lab.wait_source("Both")?;
     let unknown = || {
         let of = |node| figure(node, "datagrams_rejected_total{reason=\"unknown_key\"}");
         lab.nodes().iter().map(of).sum::<Result<u64>>()
@@ -70,26 +70,26 @@ fn the_keys_are_deleted_and_replaced_and_nobody_notices(lab: &Cluster) -> Outcom
     let replaced = format!(r#"{{"data": {{"current": {}, "next": {}}}}}"#, first["next"], second["next"]);
     lab.kubectl(&["patch", "secret", KEYS, "-n", NAMESPACE, "--patch", &replaced])?;
     thread::sleep(KEYS_SETTLE);
-    everybody_has(lab, "Both")?;
+    lab.wait_source("Both")?;
     assert_eq!(unknown()?, before, "every datagram was understood");
     unnoticed(stage)
 }
 
 fn a_closed_port_leaves_the_lease_alone_and_the_status_says_why(lab: &Cluster) -> Outcome {
     let stage = Stage::dual(lab)?;
-    everybody_has(lab, "Both")?;
+    lab.wait_source("Both")?;
     let owner = lab.node(&stage.owner)?;
     let rules =
         "table inet closed { chain in { type filter hook input priority -200; udp dport 7473 drop; }; }";
     owner.exec(&["nft", rules])?;
     let outcome = until("the status says why", PATIENCE, || {
-        let shown = right(lab, owner.name())?;
+        let shown = lab.right(owner.name())?;
         let why = shown["message"].as_str().unwrap_or_default().to_owned();
         Ok(why.contains(": no answer from UDP 10.77.0.").then_some(shown))
     });
     owner.exec(&["nft", "delete table inet closed"])?;
     assert_eq!(outcome?["answering"], 1);
-    everybody_has(lab, "Both")?;
+    lab.wait_source("Both")?;
     unnoticed(stage)
 }
 
@@ -112,12 +112,12 @@ fn the_api_server_hangs_for_10_s_and_nobody_on_the_wire_notices(lab: &Cluster) -
 
 fn away(lab: &Cluster, fault: impl FnOnce() -> Result<()>, undo: impl FnOnce() -> Result<()>) -> Outcome {
     let stage = Stage::dual(lab)?;
-    everybody_has(lab, "Both")?;
+    lab.wait_source("Both")?;
     fault()?;
     thread::sleep(OUTAGE);
     undo()?;
     lab.control_plane().wait_ready()?;
-    everybody_has(lab, "Both")?;
+    lab.wait_source("Both")?;
     unnoticed(stage)
 }
 
@@ -165,27 +165,6 @@ fn a_node_that_is_off_is_closed_by_hand(lab: &Cluster) -> Outcome {
     assert!(close(lab, &["n9", "--i-know-it-is-off"])?.contains("there is no Lease node.n9"));
     lab.repair()?;
     Ok(())
-}
-
-/// Waits until the right of every node comes from there, and all witnesses answer.
-fn everybody_has(lab: &Cluster, source: &str) -> Result<()> {
-    for node in lab.nodes() {
-        until(&format!("the right of {} comes from {source}", node.name()), PATIENCE, || {
-            let shown = right(lab, node.name())?;
-            let complete =
-                shown["witnesses"].as_array().map(Vec::len).and_then(|all| u64::try_from(all).ok());
-            if shown["source"] == source && shown["answering"].as_u64() == complete {
-                return Ok(Some(()));
-            }
-            Err(Error::other(shown.to_string()))
-        })?;
-    }
-    Ok(())
-}
-
-/// What the status of a node says about its right.
-fn right(lab: &Cluster, node: &str) -> Result<Value> {
-    Ok(lab.get(&["virtualipnode", node])?["status"]["right"].take())
 }
 
 /// The data of the agents' Secret.

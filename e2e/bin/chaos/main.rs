@@ -127,7 +127,7 @@ fn cell(lab: &Cluster, api: &SlowApi, wish: &Wish, name: &str, source: &str) -> 
     for turn in 1..=wish.runs {
         eprintln!("{name} ({source}): {turn} of {}", wish.runs);
         let fault = FAULTS.iter().find(|fault| fault.name == name);
-        match fault.map_or_else(|| two(lab, api, &mut random), |fault| one(lab, api, fault)) {
+        match fault.map_or_else(|| two(lab, api, source, &mut random), |fault| one(lab, api, source, fault)) {
             Ok(run) => {
                 eprintln!("    {run:?}");
                 seen.push(run);
@@ -144,19 +144,19 @@ fn cell(lab: &Cluster, api: &SlowApi, wish: &Wish, name: &str, source: &str) -> 
     Ok(Row { cell: name.to_owned(), source: source.to_owned(), seed: wish.seed, seen, broken })
 }
 
-fn one(lab: &Cluster, api: &SlowApi, fault: &Fault) -> Result<Seen> {
+fn one(lab: &Cluster, api: &SlowApi, source: &str, fault: &Fault) -> Result<Seen> {
     if fault.kills {
         lab.kubectl(&["rollout", "restart", AGENTS, "-n", NAMESPACE])?;
         lab.wait_agents_ready()?;
     }
-    run::once(lab, api, &|scene| while_it_lasts(fault, scene))
+    run::once(lab, api, source, &|scene| while_it_lasts(fault, scene))
 }
 
-fn two(lab: &Cluster, api: &SlowApi, random: &mut Random) -> Result<Seen> {
+fn two(lab: &Cluster, api: &SlowApi, source: &str, random: &mut Random) -> Result<Seen> {
     let pair = Pair::draw(random);
     let [first, second] = pair.faults.map(|fault| fault.name);
     eprintln!("    {first}, after {:?} {second}", pair.after);
-    run::once(lab, api, &|scene| pair.happen(scene))
+    run::once(lab, api, source, &|scene| pair.happen(scene))
 }
 
 impl Wish {

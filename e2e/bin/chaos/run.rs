@@ -34,13 +34,19 @@ pub struct Seen {
     pub ownerless: bool,
 }
 
-/// Sets the stage, lets `happen` begin and undo something, and waits until all is well again.
+/// Sets the stage, waits until rights come from `source`, lets `happen` begin and undo something, and waits until all is well again.
 ///
 /// # Errors
 /// When the lab fails; what the agents do wrong is in what is given.
-pub fn once(lab: &Cluster, api: &SlowApi, happen: &dyn Fn(Scene<'_>) -> Result<()>) -> Result<Seen> {
+pub fn once(
+    lab: &Cluster,
+    api: &SlowApi,
+    source: &str,
+    happen: &dyn Fn(Scene<'_>) -> Result<()>,
+) -> Result<Seen> {
     let stage = Stage::set(lab, vec![Vip::dual("web", 200)])?;
     let owner = lab.node(&stage.owner)?;
+    lab.wait_source(source)?;
     happen(Scene { lab, owner, other: another(lab, owner), api, keepalived: None })?;
     let lifted = now();
     linger(stage.settled().is_ok(), lifted);

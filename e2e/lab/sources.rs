@@ -1,0 +1,33 @@
+//! Where the right of each node comes from, as its status says.
+
+use super::{Cluster, Error, Result, run::until, stage::PATIENCE};
+use serde_json::Value;
+
+impl Cluster {
+    /// Waits until the right of every node comes from there, and all its witnesses answer.
+    ///
+    /// # Errors
+    /// When that takes too long; what the status says instead.
+    pub fn wait_source(&self, source: &str) -> Result<()> {
+        for node in self.nodes() {
+            until(&format!("the right of {} comes from {source}", node.name()), PATIENCE, || {
+                let shown = self.right(node.name())?;
+                let witnesses = shown["witnesses"].as_array().map_or(0, Vec::len);
+                let is = shown["source"].as_str().is_some_and(|is| is.eq_ignore_ascii_case(source));
+                if is && shown["answering"].as_u64().unwrap_or_default() == witnesses as u64 {
+                    return Ok(Some(()));
+                }
+                Err(Error::other(shown.to_string()))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What the status of a node says about its right.
+    ///
+    /// # Errors
+    /// When there is no such status.
+    pub fn right(&self, node: &str) -> Result<Value> {
+        Ok(self.get(&["virtualipnode", node])?["status"]["right"].take())
+    }
+}
