@@ -240,7 +240,11 @@ fn left(node: &Node) -> Result<Value> {
     let shown = node.exec(&["ip", "-json", "address", "show", "dev", "bare0"])?;
     let mut all: Value = serde_json::from_str(&shown)
         .map_err(|source| Error::Json { what: "what ip says of bare0".into(), source })?;
-    let link = all[0].take();
+    let mut link = all[0].take();
+    // The kernel's own, which it may be asking about still.
+    for address in link["addr_info"].as_array_mut().into_iter().flatten() {
+        address.as_object_mut().map(|address| address.remove("tentative"));
+    }
     let notes = node.exec(&["cat", "/sys/class/net/bare0/ifalias"])?;
     Ok(json!({"flags": link["flags"], "ifalias": notes, "addresses": link["addr_info"], "mtu": link["mtu"]}))
 }

@@ -35,6 +35,8 @@ fn with_the_overlay_the_loop_runs_before_ordinary_programs_and_its_memory_stays(
 fn treated(node: &Node, scheduling: (u32, u32), locked: bool) -> Result<()> {
     until(&format!("the loop of {} is scheduled as {scheduling:?}", node.name()), PATIENCE, || {
         let pid = node.agent()?.pid;
+        // A kernel with shares of real-time (`CONFIG_RT_GROUP_SCHED`) gives a pod's control group none.
+        let scheduling = if gets_real_time(pid)? { scheduling } else { ORDINARY };
         let seen = (loop_scheduling(pid)?, locked_kib(pid)? > 0);
         if seen != (scheduling, locked) {
             return Err(Error::other(format!("the kernel says {seen:?}")));
@@ -65,6 +67,18 @@ fn treated(node: &Node, scheduling: (u32, u32), locked: bool) -> Result<()> {
         );
         Ok(Some(()))
     })
+}
+
+/// Whether the control group of a process may run anything in real time; where groups have no such shares, all may.
+fn gets_real_time(pid: u32) -> Result<bool> {
+    let file = format!("/proc/{pid}/cgroup");
+    let groups = fs::read_to_string(&file).map_err(|error| Error::other(format!("{file}: {error}")))?;
+    let path = groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|controller| controller == "cpu").then_some(path)
+    });
+    let share = path.map(|path| fs::read_to_string(format!("/sys/fs/cgroup/cpu{path}/cpu.rt_runtime_us")));
+    Ok(share.and_then(std::result::Result::ok).is_none_or(|share| share.trim() != "0"))
 }
 
 /// Policy and real-time priority of the thread with the loop.

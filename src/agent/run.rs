@@ -209,7 +209,12 @@ impl Agent {
         match self.outside.performer.start(action) {
             Some(Action::Set { key, addresses }) => {
                 let targets = self.targets(&key, &addresses);
-                self.handled.insert(key.clone(), targets.clone());
+                // Whether they are up already or still on their way: what they are to be may change meanwhile.
+                if targets.is_empty() {
+                    self.handled.remove(&key);
+                } else {
+                    self.handled.insert(key.clone(), targets.clone());
+                }
                 self.order(Order::Set { key, targets });
             }
             Some(Action::Send { to, message }) => self.outside.peers.send(&to, &message),
@@ -230,8 +235,7 @@ impl Agent {
 
     /// What is up follows a spec, or labels of this node, that have changed.
     fn handle(&mut self) {
-        let Self { handled, machine, planner, .. } = self;
-        handled.retain(|key, _| machine.up(key).is_some_and(|up| !up.is_empty()));
+        let Self { handled, planner, .. } = self;
         let labels = planner.labels();
         let mut orders = Vec::new();
         for (key, before) in handled {
