@@ -1,7 +1,6 @@
 //! Closing an epoch that lives on promises: the votes of its witnesses are collected by one of them (rules 13 and 16).
 
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::event::Action;
@@ -10,6 +9,7 @@ use super::message::Message;
 use super::source::Witnesses;
 use super::time::Time;
 use super::timing::Timing;
+use super::weight::weight;
 use super::witness::{Matter, Witness};
 
 /// Where the closing of one epoch stands, under one choice of its witnesses.
@@ -121,10 +121,4 @@ impl Campaign {
     pub(super) fn next(&self) -> Time {
         self.next
     }
-}
-
-fn weight(closer: &NodeName, node: &NodeName) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (closer, node).hash(&mut hasher);
-    hasher.finish()
 }

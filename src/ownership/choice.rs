@@ -1,9 +1,9 @@
 //! Which nodes are asked to be witnesses: a few, whatever the size of the cluster, far from each other.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::lease::NodeName;
+use super::weight::weight;
 
 /// A node that could be a witness.
 pub(super) struct Candidate<'a> {
@@ -47,13 +47,6 @@ pub(super) fn choose(
         chosen.push(candidate.node.clone());
     }
     chosen
-}
-
-/// Spreads the witnesses of all nodes evenly over all nodes.
-fn weight(me: &NodeName, other: &NodeName) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (me, other).hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

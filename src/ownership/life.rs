@@ -362,8 +362,8 @@ impl Life {
         let State::Begun(begun) = &self.state else { return };
         let sources = self.stands(begun).map(|stand| stand.source.clone()).collect();
         let epoch = begun.epoch.clone();
-        let facts = Facts { me: &self.me, epoch: &epoch, sources, peers };
-        self.promises.decide(&facts, now, timing, nonces, out);
+        let facts = Facts { me: &self.me, epoch: &epoch, sources, peers, now, timing };
+        self.promises.decide(&facts, nonces, out);
     }
 
     /// Decides on the next write.

@@ -29,6 +29,7 @@ mod stand;
 mod steps;
 mod time;
 mod timing;
+mod weight;
 mod witness;
 
 pub use event::{Action, Answer, Event, Neighbour, NodeWrite, TitleWrite, Want, Why};

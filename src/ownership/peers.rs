@@ -1,7 +1,6 @@
 //! The other nodes' Leases: which epochs are dead, and whose turn it is to close one (rules 4, 5 and 16).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::campaign::{Campaign, Subject};
 use super::event::{Action, Answer, NodeWrite};
@@ -10,6 +9,7 @@ use super::life::Nonces;
 use super::source::{Mode, Source};
 use super::time::Time;
 use super::timing::Timing;
+use super::weight::weight;
 use super::witness::Witness;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -307,10 +307,4 @@ fn doubted_at(
 
 fn is_open(peer: &Peer) -> bool {
     peer.lease.as_ref().is_some_and(|lease| lease.open)
-}
-
-fn weight(closer: &NodeName, node: &NodeName) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (closer, node).hash(&mut hasher);
-    hasher.finish()
 }

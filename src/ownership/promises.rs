@@ -36,6 +36,17 @@ pub(super) struct Facts<'a> {
     pub(super) sources: Vec<Source>,
     /// Which nodes live, as far as their Leases say.
     pub(super) peers: &'a Peers,
+    pub(super) now: Time,
+    pub(super) timing: &'a Timing,
+}
+
+/// What a node is asked: a promise, or without an incarnation only which one it is.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    node: &'a NodeName,
+    round: Nonce,
+    witness: Option<Incarnation>,
+    period: Duration,
 }
 
 /// The owner's side of promises.
@@ -109,10 +120,7 @@ impl Promises {
 
     /// Until when promises of a majority run; the beginning of time if not so many have promised.
     pub(super) fn until(&self, witnesses: &Witnesses, timing: &Timing) -> Time {
-        let key =
-            |(node, incarnation): (&NodeName, &Incarnation)| (witnesses.round, node.clone(), *incarnation);
-        let mut asked: Vec<Time> =
-            witnesses.others.iter().filter_map(|other| self.given.get(&key(other)).copied()).collect();
+        let mut asked: Vec<Time> = self.promises_to(witnesses).flatten().collect();
         asked.sort_unstable_by(|a, b| b.cmp(a));
         let needed = witnesses.promises_needed().checked_sub(1);
         let weakest = needed.and_then(|index| asked.get(index));
@@ -122,39 +130,31 @@ impl Promises {
     /// A better choice than the one that the Lease names, once all of it have promised.
     pub(super) fn ready(&self, now: Time, timing: &Timing) -> Option<&Witnesses> {
         let proposal = self.proposal.as_ref()?;
-        let fresh = |(node, incarnation): (&NodeName, &Incarnation)| {
-            let given = self.given.get(&(proposal.round, node.clone(), *incarnation));
-            given.is_some_and(|asked| now < *asked + timing.right_of(proposal.period))
-        };
-        proposal.others.iter().all(fresh).then_some(proposal)
+        let runs = |asked: Time| now < asked + timing.right_of(proposal.period);
+        self.promises_to(proposal).all(|asked| asked.is_some_and(runs)).then_some(proposal)
+    }
+
+    /// When what each of the witnesses has promised was asked for.
+    fn promises_to<'a>(&'a self, witnesses: &'a Witnesses) -> impl Iterator<Item = Option<Time>> + 'a {
+        witnesses.others.iter().map(|(node, incarnation)| {
+            self.given.get(&(witnesses.round, node.clone(), *incarnation)).copied()
+        })
     }
 
     /// Asks whoever is due, under every choice that the Lease may name and the one that it may name next.
-    pub(super) fn decide(
-        &mut self,
-        facts: &Facts<'_>,
-        now: Time,
-        timing: &Timing,
-        nonces: &mut Nonces,
-        out: &mut Vec<Action>,
-    ) {
-        self.propose(facts, now, timing, nonces, out);
+    pub(super) fn decide(&mut self, facts: &Facts<'_>, nonces: &mut Nonces, out: &mut Vec<Action>) {
+        self.propose(facts, nonces, out);
         let named: BTreeSet<Witnesses> =
             facts.sources.iter().filter_map(Source::witnesses).chain(&self.proposal).cloned().collect();
         let rounds: BTreeSet<Nonce> = named.iter().map(|witnesses| witnesses.round).collect();
         self.given.retain(|(round, ..), _| rounds.contains(round));
         self.asked.retain(|(round, _), _| rounds.contains(round) || *round == Nonce::default());
         self.spoiled.retain(|round| rounds.contains(round));
-        for witnesses in &named {
-            for (node, incarnation) in &witnesses.others {
+        for Witnesses { round, period, others } in &named {
+            for (node, incarnation) in others {
                 self.ask(
                     facts,
-                    witnesses.round,
-                    node,
-                    Some(*incarnation),
-                    witnesses.period,
-                    now,
-                    timing,
+                    Question { node, round: *round, witness: Some(*incarnation), period: *period },
                     out,
                 );
             }
@@ -162,14 +162,8 @@ impl Promises {
     }
 
     /// Looks for a better choice than the present one.
-    fn propose(
-        &mut self,
-        facts: &Facts<'_>,
-        now: Time,
-        timing: &Timing,
-        nonces: &mut Nonces,
-        out: &mut Vec<Action>,
-    ) {
+    fn propose(&mut self, facts: &Facts<'_>, nonces: &mut Nonces, out: &mut Vec<Action>) {
+        let period = facts.timing.period;
         let named =
             |round| facts.sources.iter().any(|source| source.witnesses().is_some_and(|w| w.round == round));
         // What may have been written stays as it is until its fate is known.
@@ -181,19 +175,18 @@ impl Promises {
                 return;
             }
         }
-        if timing.source == Mode::Lease {
+        if facts.timing.source == Mode::Lease {
             self.proposal = None;
             return;
         }
         let current = facts.sources.first().and_then(Source::witnesses);
-        let Some(others) = self.best(facts, current, now, timing, out) else { return };
-        let same = |w: &Witnesses| {
-            w.others == others && w.period == timing.period && !self.spoiled.contains(&w.round)
-        };
+        let Some(others) = self.best(facts, current, out) else { return };
+        let same =
+            |w: &Witnesses| w.others == others && w.period == period && !self.spoiled.contains(&w.round);
         if others.is_empty() || current.is_some_and(same) {
             self.proposal = None;
         } else if !self.proposal.as_ref().is_some_and(same) {
-            self.proposal = Some(Witnesses { round: nonces.draw(), period: timing.period, others });
+            self.proposal = Some(Witnesses { round: nonces.draw(), period, others });
         }
     }
 
@@ -202,10 +195,9 @@ impl Promises {
         &mut self,
         facts: &Facts<'_>,
         current: Option<&Witnesses>,
-        now: Time,
-        timing: &Timing,
         out: &mut Vec<Action>,
     ) -> Option<BTreeMap<NodeName, Incarnation>> {
+        let Facts { now, timing, .. } = *facts;
         let member = |node: &NodeName| current.and_then(|w| w.others.get(node)).copied();
         let mut candidates = Vec::new();
         for (node, neighbour) in &self.neighbours {
@@ -231,24 +223,16 @@ impl Promises {
         }
         let complete = strangers.is_empty();
         for node in strangers {
-            self.ask(facts, Nonce::default(), &node, None, timing.period, now, timing, out);
+            let round = Nonce::default();
+            self.ask(facts, Question { node: &node, round, witness: None, period: timing.period }, out);
         }
         complete.then_some(others)
     }
 
-    #[allow(clippy::too_many_arguments)] // a message has many parts
-    fn ask(
-        &mut self,
-        facts: &Facts<'_>,
-        round: Nonce,
-        node: &NodeName,
-        witness: Option<Incarnation>,
-        period: Duration,
-        now: Time,
-        timing: &Timing,
-        out: &mut Vec<Action>,
-    ) {
-        if self.due(round, node, witness, timing).is_some_and(|due| now < due) {
+    fn ask(&mut self, facts: &Facts<'_>, question: Question<'_>, out: &mut Vec<Action>) {
+        let Question { node, round, witness, period } = question;
+        let now = facts.now;
+        if self.due(round, node, witness, facts.timing).is_some_and(|due| now < due) {
             return;
         }
         self.asked.insert((round, node.clone()), now);
