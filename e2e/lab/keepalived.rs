@@ -1,5 +1,5 @@
-//! keepalived on the same nodes and the same wire, for comparison: VRRP with its defaults (an advertisement a second), and, as
-//! our addresses do, staying where it is (`nopreempt`).
+//! keepalived on the same nodes and the same wire, for comparison: VRRP with its defaults but for how often it advertises, and,
+//! as our addresses do, staying where it is (`nopreempt`).
 
 use super::{
     cluster::Cluster,
@@ -7,9 +7,11 @@ use super::{
     error::{Doing, Error, Result},
     node::Node,
     process::{Process, in_network_of},
+    run::until,
+    stage::PATIENCE,
 };
 use nix::sys::signal::Signal;
-use std::{fs, net::IpAddr, path::Path};
+use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 /// Debian's program.
 const PROGRAM: &str = "/usr/sbin/keepalived";
@@ -22,18 +24,19 @@ const INTERFACE: &str = "eth1";
 pub struct Keepalived(Vec<Daemon>);
 
 impl Keepalived {
-    /// Starts it everywhere, with these addresses.
+    /// Starts it everywhere, with these addresses; the owner says that it lives once in `advert`.
     ///
     /// # Errors
     /// When it is not installed, or does not start.
-    pub fn start(lab: &Cluster, addresses: &[IpAddr]) -> Result<Self> {
+    pub fn start(lab: &Cluster, addresses: &[IpAddr], advert: Duration) -> Result<Self> {
         if !Path::new(PROGRAM).exists() {
             let how = "keepalived is not installed: apt-get install --no-install-recommends keepalived";
             return Err(Error::other(how));
         }
         let daemon = |node: &Node| {
             let file = node.host.file("keepalived.conf");
-            fs::write(&file, configuration(node, addresses)).doing(|| format!("write {}", file.display()))?;
+            fs::write(&file, configuration(node, addresses, advert))
+                .doing(|| format!("write {}", file.display()))?;
             let pid = |name: &str| node.host.file(name).to_string_lossy().into_owned();
             let words = [PROGRAM, "--dont-fork", "--log-console", "--vrrp", "--use-file"].map(str::to_owned);
             let files = ["--pid", "--vrrp_pid"].into_iter().zip(["keepalived.pid", "vrrp.pid"]);
@@ -52,6 +55,17 @@ impl Keepalived {
     /// When it does not start.
     pub fn run(&self) -> Result<()> {
         self.0.iter().try_for_each(Daemon::start)
+    }
+
+    /// Ends it everywhere, and waits until the addresses are gone.
+    ///
+    /// # Errors
+    /// When one stays.
+    pub fn stop(self, lab: &Cluster, addresses: &[IpAddr]) -> Result<()> {
+        lab.on_every_node(|node| node.signal_keepalived(Signal::SIGTERM, false))?;
+        until("keepalived has taken its addresses away", PATIENCE, || {
+            Ok(lab.nodes_with(addresses)?.is_empty().then_some(()))
+        })
     }
 }
 
@@ -76,21 +90,23 @@ impl Node {
     }
 }
 
-fn configuration(node: &Node, addresses: &[IpAddr]) -> String {
+fn configuration(node: &Node, addresses: &[IpAddr], advert: Duration) -> String {
+    // Only the third version of the protocol knows less than a second.
+    let (version, advert) = (if advert.as_millis() < 1000 { 3 } else { 2 }, advert.as_secs_f64());
     let (priority, name) = (100 + node.index, node.name());
     let listed = |v4: bool| {
         let these = addresses.iter().filter(|address| address.is_ipv4() == v4);
         these.map(|address| format!("{address} dev {INTERFACE}")).collect::<Vec<_>>().join("\n")
     };
     format!(
-        "global_defs {{\n router_id {name}\n}}
+        "global_defs {{\n router_id {name}\n vrrp_version {version}\n}}
 vrrp_instance web {{
  state BACKUP
  nopreempt
  interface {INTERFACE}
  virtual_router_id 51
  priority {priority}
- advert_int 1
+ advert_int {advert}
  virtual_ipaddress {{\n{}\n}}
  virtual_ipaddress_excluded {{\n{}\n}}
 }}

@@ -72,7 +72,16 @@ impl Node {
         self.ports().iter().try_for_each(|port| self.wire().lose(port, way, ""))
     }
 
-    /// Undoes [`Node::cut_peers`] and [`Node::lose`].
+    /// Loses so many of a hundred frames that the node sends on the network between the nodes, whichever these are.
+    ///
+    /// # Errors
+    /// When the node is off.
+    pub fn lose_some(&self, percent: u32) -> Result<()> {
+        let some = format!("numgen random mod 100 < {percent}");
+        self.management_switch().lose(&self.management().port, Way::Sent, &some)
+    }
+
+    /// Undoes [`Node::cut_peers`], [`Node::lose`] and [`Node::lose_some`].
     ///
     /// # Errors
     /// When the kernel refuses.

@@ -28,7 +28,7 @@ pub mod kernels;
 pub mod losses;
 mod namespaces;
 pub mod node;
-mod node_config;
+pub mod node_config;
 mod outages;
 pub mod packages;
 pub mod plan;

@@ -1,9 +1,24 @@
 //! Where the right of each node comes from, as its status says.
 
-use super::{Cluster, Error, Result, run::until, stage::PATIENCE};
+use super::{
+    Cluster, Error, Result,
+    deploy::{AGENTS, NAMESPACE},
+    run::until,
+    stage::PATIENCE,
+};
 use serde_json::Value;
 
 impl Cluster {
+    /// Starts all agents anew, one after the other, to strive for this source of their right.
+    ///
+    /// # Errors
+    /// When one does not become ready.
+    pub fn use_source(&self, source: &str) -> Result<()> {
+        let set = format!("VIRTUALIP_RIGHT_SOURCE={}", source.to_lowercase());
+        self.kubectl(&["set", "env", AGENTS, "-n", NAMESPACE, &set])?;
+        self.wait_agents_ready()
+    }
+
     /// Waits until the right of every node comes from there, and all its witnesses answer.
     ///
     /// # Errors

@@ -184,6 +184,17 @@ impl Ending {
     }
 }
 
+/// Waits until one node alone has addresses of these, and says which. Whose they are is not asked.
+///
+/// # Errors
+/// When none or several keep them.
+pub fn alone(lab: &Cluster, addresses: &[IpAddr]) -> Result<String> {
+    until("one node has the addresses", PATIENCE, || {
+        let mut with = lab.nodes_with(addresses)?;
+        Ok(with.pop().filter(|_| with.is_empty()))
+    })
+}
+
 /// Waits until exactly one node has all addresses, and the object names it and is Ready; says which node.
 ///
 /// # Errors

@@ -110,6 +110,12 @@ impl Fencing {
         }
     }
 
+    /// Whether there is an exact fence, and the last look found it where it was put.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.fence.is_some() && !self.broken
+    }
+
     /// Goes on guarding what a former life guarded. What it did not guard waits for the right: behind a fence without a
     /// deadline it would be silent.
     pub fn keep(&mut self, spot: &Spot) {

@@ -133,6 +133,9 @@ impl Report {
                 warn!(epoch = epoch.number, "the epoch is over");
                 self.sinks.metrics.lapses.inc();
             }
+            Action::Send { message: Message::Ask { witness: Some(_), .. }, .. } => {
+                self.sinks.metrics.promises_asked.inc();
+            }
             Action::Extend(until) => {
                 self.sinks.health.begun();
                 self.sinks.metrics.right.set(*until);

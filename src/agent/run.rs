@@ -303,9 +303,8 @@ impl Agent {
 
     /// A node that came or went, or a Lease that changed hands, changes the plan.
     fn notice(&mut self, one: bool) {
-        let live: BTreeSet<NodeName> = self.machine.live().cloned().collect();
-        if live != self.live {
-            self.live = live;
+        if !self.machine.live().eq(&self.live) {
+            self.live = self.machine.live().cloned().collect();
             self.plan_now();
         } else if one {
             self.plan_soon();

@@ -36,6 +36,8 @@ pub struct Metrics {
     pub right: Right,
     /// One for the source of the right, zero for the others.
     sources: Family<SourceLabels, Gauge>,
+    /// Promises that witnesses were asked for; those that came are counted by their round trip.
+    pub promises_asked: Counter,
     round_trip: Histogram,
     /// See [`Metrics::wrote`].
     api_writes: Family<ApiWriteLabels, Counter>,
@@ -84,6 +86,7 @@ impl Metrics {
             fence_exact: Gauge::default(),
             right: Right::default(),
             sources: Family::default(),
+            promises_asked: Counter::default(),
             // From 0.1 ms, a quiet network, to 1.6 s, when promises end.
             round_trip: Histogram::new(exponential_buckets(0.0001, 2.0, 15)),
             api_writes: Family::default(),
@@ -92,7 +95,7 @@ impl Metrics {
             conflicts: Counter::default(),
             kernel_operations: Family::default(),
             // From 0.1 ms, a quiet machine, to 1.6 s, when rights end.
-            loop_lateness: Histogram::new(exponential_buckets(0.0001, 4.0, 8)),
+            loop_lateness: Histogram::new(exponential_buckets(0.0001, 2.0, 15)),
             loop_realtime: Gauge::default(),
             memory_locked: Gauge::default(),
             events_dropped: Counter::default(),
@@ -123,6 +126,11 @@ impl Metrics {
             "right_source",
             "1 for where this node's right to answer comes from: lease, both or witness",
             self.sources.clone(),
+        );
+        registry.register(
+            "promises_asked",
+            "Promises that witnesses were asked for; virtualip_promise_round_trip_seconds_count came",
+            self.promises_asked.clone(),
         );
         registry.register_with_unit(
             "promise_round_trip",
@@ -249,6 +257,7 @@ mod tests {
         metrics.kernel(Operation::Remove, Outcome::Error);
         metrics.late(Duration::from_micros(200));
         metrics.source(Mode::Both);
+        metrics.promises_asked.inc();
         metrics.promised(Duration::from_micros(200));
         let text = scrape(&registry);
         for line in [
@@ -271,6 +280,7 @@ mod tests {
             "virtualip_events_dropped_total 0",
             "virtualip_right_source{source=\"lease\"} 0",
             "virtualip_right_source{source=\"both\"} 1",
+            "virtualip_promises_asked_total 1",
             "virtualip_promise_round_trip_seconds_count 1",
         ] {
             assert!(text.lines().any(|seen| seen == line), "{line} in\n{text}");

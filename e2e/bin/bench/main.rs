@@ -8,6 +8,7 @@ mod idle;
 mod lab;
 mod many;
 mod moves;
+mod off;
 mod steady;
 
 use figures::Figures;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 /// The parts of the benchmark, in their order.
-const PARTS: [&str; 6] = ["size", "many", "moves", "fence", "idle", "steady"];
+const PARTS: [&str; 7] = ["size", "many", "moves", "fence", "idle", "steady", "off"];
 
 /// Measures the parts that the command line names, or all of them, which are then written down.
 fn measure() -> Result<Figures> {
@@ -90,6 +91,9 @@ fn on_a_cluster(figures: &mut Figures, wanted: impl Fn(&str) -> bool) -> Result<
     }
     if wanted("steady") {
         steady::measure(&lab, figures)?;
+    }
+    if wanted("off") {
+        off::measure(&lab, figures)?;
     }
     Ok(())
 }

@@ -55,7 +55,15 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-fn repeated(times: usize, what: &str, mut once: impl FnMut() -> Result<Duration>) -> Result<Vec<Duration>> {
+/// What `once` gives each time.
+///
+/// # Errors
+/// Its first.
+pub fn repeated(
+    times: usize,
+    what: &str,
+    mut once: impl FnMut() -> Result<Duration>,
+) -> Result<Vec<Duration>> {
     (1..=times)
         .map(|turn| {
             let span = once()?;

@@ -66,9 +66,7 @@ fn matrix() -> Result<bool> {
     println!("{}", Row::heading());
     let mut good = true;
     for source in &wish.sources {
-        let set = format!("VIRTUALIP_RIGHT_SOURCE={source}");
-        lab.kubectl(&["set", "env", AGENTS, "-n", NAMESPACE, &set])?;
-        lab.wait_agents_ready()?;
+        lab.use_source(source)?;
         for name in wish.cells() {
             if wish.resume && table::is_done(name, source, wish.runs)? {
                 continue;
@@ -86,7 +84,7 @@ fn matrix() -> Result<bool> {
 /// The cells that make sense for it. Whatever it does is well: it is for comparison.
 fn matrix_of_keepalived(lab: &Cluster, api: &SlowApi, wish: &Wish) -> Result<bool> {
     let addresses = Vip::dual("web", 200).addresses;
-    let keepalived = Keepalived::start(lab, &addresses)?;
+    let keepalived = Keepalived::start(lab, &addresses, Duration::from_secs(1))?;
     println!("{}", Row::heading());
     for fault in PEERS_FAULTS.iter().filter(|fault| wish.wants(fault.name)) {
         if wish.resume && table::is_done(fault.name, KEEPALIVED, wish.runs)? {

@@ -6,9 +6,8 @@ use super::{
         Cluster, Node, Result,
         judge::Verdict,
         keepalived::Keepalived,
-        run::until,
         slow_api::SlowApi,
-        stage::{PATIENCE, Stage, Vip},
+        stage::{Stage, Vip, alone},
     },
 };
 use nix::time::{ClockId, clock_gettime};
@@ -75,14 +74,6 @@ pub fn once_with_keepalived(
     let verdict = watch.stop()?;
     lab.repair()?;
     Ok(seen(&verdict, lifted))
-}
-
-/// Waits until one node alone has the addresses, and says which.
-fn alone(lab: &Cluster, addresses: &[IpAddr]) -> Result<String> {
-    until("one node has the addresses", PATIENCE, || {
-        let mut with = lab.nodes_with(addresses)?;
-        Ok(with.pop().filter(|_| with.is_empty()))
-    })
 }
 
 fn another<'a>(lab: &'a Cluster, owner: &'a Node) -> &'a Node {

@@ -40,19 +40,21 @@ fn all() -> Result<bool> {
     let wanted = number("N")?.unwrap_or(200);
     let mut tally = if text("RESUME").is_some() { Tally::load()? } else { Tally::default() };
     let seed = number("SEED")?.map_or_else(Random::seed, |seed| u64::try_from(seed).unwrap_or_default());
+    let source = text("SOURCE").unwrap_or_else(|| "witness".to_owned());
     let mut random = Random::new(seed);
     eprintln!("seed {seed}; {} instants are done; starting three nodes ...", tally.count());
     let lab = Cluster::start(&Plan::default())?;
     lab.deploy()?;
+    lab.use_source(&source)?;
     while tally.count() < wanted {
-        batch(&lab, &mut random, BATCH.min(wanted - tally.count()), &mut tally)?;
+        batch(&lab, &source, &mut random, BATCH.min(wanted - tally.count()), &mut tally)?;
         tally.save()?;
     }
     println!("{:#}", tally.summary());
     Ok(tally.is_good())
 }
 
-fn batch(lab: &Cluster, random: &mut Random, count: usize, tally: &mut Tally) -> Result<()> {
+fn batch(lab: &Cluster, source: &str, random: &mut Random, count: usize, tally: &mut Tally) -> Result<()> {
     lab.wait_agents_ready()?;
     let vip = Vip::dual("web", 200);
     let stage = Stage::set(lab, vec![vip.clone()])?;
@@ -60,13 +62,15 @@ fn batch(lab: &Cluster, random: &mut Random, count: usize, tally: &mut Tally) ->
     let mut instants: Vec<Instant> = Vec::new();
     for _ in 0..count {
         let fate = if random.below(2) == 0 { Fate::Stopped } else { Fate::Killed };
+        // Where another agent is not whole yet nobody could take over.
+        lab.wait_source(source)?;
         let wait = random.below(once::SPREAD_US);
         let (instant, next) = once::happen(lab, &vip, &owner, fate, wait)?;
         instants.push(instant);
         owner = next;
     }
     let verdict = stage.end()?.verdict;
-    tally.add(&vip, &verdict, &instants)
+    tally.add(source, &vip, &verdict, &instants)
 }
 
 fn text(name: &str) -> Option<String> {

@@ -6,7 +6,7 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// An answer may take so long from the node to the client, in microseconds.
 const WAY_US: i64 = 300;
@@ -14,6 +14,8 @@ const WAY_US: i64 = 300;
 /// One instant and what the client saw.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Seen {
+    /// Where the node's right came from.
+    source: String,
     owner: String,
     fate: Fate,
     /// From the last answer to the deadline, for each address; below zero if it came later.
@@ -59,10 +61,15 @@ impl Tally {
     ///
     /// # Errors
     /// When it saw other owners.
-    pub fn add(&mut self, vip: &Vip, verdict: &Verdict, instants: &[Instant]) -> Result<()> {
+    pub fn add(&mut self, source: &str, vip: &Vip, verdict: &Verdict, instants: &[Instant]) -> Result<()> {
         let mut seen: Vec<_> = instants
             .iter()
-            .map(|instant| Seen { owner: instant.owner.clone(), fate: instant.fate, before_us: Vec::new() })
+            .map(|instant| Seen {
+                source: source.to_owned(),
+                owner: instant.owner.clone(),
+                fate: instant.fate,
+                before_us: Vec::new(),
+            })
             .collect();
         for address in vip.addresses.iter().map(ToString::to_string) {
             let names = verdict.owners(&address)?;
@@ -94,10 +101,12 @@ impl Tally {
     /// What people want to know.
     pub fn summary(&self) -> Value {
         let of = |fate: Fate| self.seen.iter().filter(|seen| seen.fate == fate).count();
+        let sources: BTreeSet<_> = self.seen.iter().map(|seen| &seen.source).collect();
         let mut before: Vec<_> = self.spare().collect();
         before.sort_unstable();
         json!({
             "instants": self.count(),
+            "right_from": sources,
             "stopped": of(Fate::Stopped),
             "killed": of(Fate::Killed),
             "answered_after_the_deadline": self.late(),

@@ -13,7 +13,7 @@ use super::{Hand, Up, outcome};
 use crate::api::VipKey;
 use crate::network::{Links, Spot};
 use crate::observe::metrics::Operation;
-use crate::ownership::Event;
+use crate::ownership::{Event, Time};
 
 impl Hand {
     /// Lets the kernel keep the addresses for as long as the right allows. An extension that took so long that it might outlast
@@ -21,6 +21,10 @@ impl Hand {
     /// than the right behind a fence that is not there any more, and cannot be given less.
     pub(super) async fn extend(&mut self) {
         self.fencing.review();
+        if self.is_settled() {
+            return;
+        }
+        self.settled = None;
         let spots: Vec<Spot> = self.all().map(|(.., up)| up.spot.clone()).collect();
         let fenced = self.fenced(&spots);
         let asleep = self.extend_all(fenced).await;
@@ -31,12 +35,26 @@ impl Hand {
             .map(|(key, address, _)| (key.clone(), address))
             .collect();
         if going.is_empty() {
+            self.settle_until(fenced && !asleep);
             return;
         }
         warn!(asleep, fenced, addresses = going.len(), "addresses might outlast the right, and are removed");
         for (key, address) in self.lower(going).await {
             self.inputs.own(Event::Vanished { key, address });
         }
+    }
+
+    /// Whether nothing has changed since everything was well, and the kernel keeps it beyond the right of now.
+    fn is_settled(&self) -> bool {
+        let lasts = |until: Time| self.settled.is_some_and(|settled| settled >= until);
+        self.fencing.is_whole() && self.deadline.get().is_some_and(lasts)
+    }
+
+    /// Notes until when the kernel keeps everything; nothing may be about to come, or to lose its fence.
+    fn settle_until(&mut self, well: bool) {
+        let least = self.all().map(|(.., up)| up.lasts).min().flatten();
+        let count = self.all().count();
+        self.settled = least.filter(|_| well && self.fencing.count() == count);
     }
 
     /// Says whether the agent slept until nothing was left to give.

@@ -72,6 +72,9 @@ pub struct Hand {
     answering: watch::Sender<BTreeSet<IpAddr>>,
     schedule: Schedule,
     loopback: loopback::Loopback,
+    /// Until then the kernel keeps all that is up behind the exact fence, as long as nothing changes: to extend the right is
+    /// nothing to do. It is extended many times a second.
+    settled: Option<Time>,
 }
 
 impl Hand {
@@ -99,6 +102,7 @@ impl Hand {
             answering,
             schedule: Schedule::default(),
             loopback: loopback::Loopback::default(),
+            settled: None,
         }
     }
 
@@ -126,8 +130,10 @@ impl Hand {
             }
             while let Some(order) = waiting.pop_front() {
                 self.carry_out(order, &mut waiting).await;
-                self.unguard().await;
-                self.publish();
+                if self.settled.is_none() {
+                    self.unguard().await;
+                    self.publish();
+                }
             }
         }
     }
@@ -154,6 +160,9 @@ impl Hand {
     }
 
     async fn carry_out(&mut self, order: Order, waiting: &mut VecDeque<Order>) {
+        if !matches!(order, Order::Extend) {
+            self.settled = None;
+        }
         match order {
             Order::Set { key, targets } => {
                 // Many at the price of one look at the kernel; never two for the same, whose order counts.

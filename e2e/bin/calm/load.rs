@@ -1,0 +1,50 @@
+//! Pods that take all processors of their nodes, each as a service that has asked for one of its own.
+
+use super::lab::{Cluster, Result, node_config::PAUSE};
+
+/// Two loops without end on each node. The image has no shell: it is the machine's.
+fn manifest() -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: load}}
+spec:
+  selector: {{matchLabels: {{app: load}}}}
+  template:
+    metadata: {{labels: {{app: load}}}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      automountServiceAccountToken: false
+      containers:
+      - name: load
+        image: {PAUSE}
+        imagePullPolicy: Never
+        command: [/usr/bin/sh, -c, 'while :; do :; done & while :; do :; done']
+        resources: {{requests: {{cpu: '1'}}}}
+        volumeMounts:
+        - {{name: usr, mountPath: /usr, readOnly: true}}
+        - {{name: lib64, mountPath: /lib64, readOnly: true}}
+      volumes:
+      - {{name: usr, hostPath: {{path: /usr}}}}
+      - {{name: lib64, hostPath: {{path: /lib64}}}}
+"
+    )
+}
+
+/// Waits until they run.
+///
+/// # Errors
+/// When they do not.
+pub fn begin(lab: &Cluster) -> Result<()> {
+    lab.apply(&manifest())?;
+    lab.kubectl(&["rollout", "status", "daemonset/load", "--timeout=180s"]).map(drop)
+}
+
+/// They are gone when this returns.
+///
+/// # Errors
+/// When they stay.
+pub fn end(lab: &Cluster) -> Result<()> {
+    lab.kubectl(&["delete", "daemonset", "load", "--timeout=180s"])?;
+    lab.kubectl(&["wait", "pods", "--selector=app=load", "--for=delete", "--timeout=180s"]).map(drop)
+}

@@ -1,0 +1,98 @@
+//! False alarms: all processors taken by other pods, every twentieth frame that a node sends lost on the way to the others
+//! and the API server, agents as they are installed. No address may move. What to do comes from the environment: see `make help`.
+
+#[path = "../../lab/mod.rs"]
+#[allow(dead_code, unused_imports)] // Each program uses its part of the lab.
+mod lab;
+mod load;
+mod metrics;
+
+use lab::{
+    Cluster, Error, Node, Plan, Result,
+    error::{Doing, chain},
+    image::target,
+    judge::Verdict,
+    stage::{Stage, Vip},
+};
+use metrics::Snapshot;
+use serde_json::{Value, json};
+use std::{env, fs, process::ExitCode, thread, time::Duration};
+
+/// The last digits of the addresses.
+const DIGITS: std::ops::Range<u8> = 200..210;
+/// Every frame that a node sends on the network between nodes is lost so often, in percent.
+const LOST: u32 = 5;
+
+fn main() -> ExitCode {
+    lab::enter();
+    match all() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("calm: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether nothing moved.
+fn all() -> Result<bool> {
+    let text = |name: &str, otherwise: &str| {
+        env::var(name).ok().filter(|text| !text.is_empty()).unwrap_or_else(|| otherwise.to_owned())
+    };
+    let minutes = text("MINUTES", "10");
+    let wrong = || Error::other(format!("MINUTES is {minutes}, which is not a number"));
+    let span = Duration::from_mins(minutes.parse().map_err(|_| wrong())?);
+    let modes = text("MODES", "witness,both");
+    eprintln!("starting three nodes ...");
+    let lab = Cluster::start(&Plan::default())?;
+    lab.deploy()?;
+    let (mut good, mut rows) = (true, serde_json::Map::new());
+    for mode in modes.split(',') {
+        let row = under_load(&lab, mode, span)?;
+        println!("{mode}: {row:#}");
+        good &= row["moves"] == 0 && row["two_owner_ms"] == 0;
+        rows.insert(mode.to_owned(), row);
+    }
+    let file = target().join("calm.json");
+    fs::write(&file, format!("{:#}\n", Value::Object(rows))).doing(|| format!("write {}", file.display()))?;
+    Ok(good)
+}
+
+fn under_load(lab: &Cluster, mode: &str, span: Duration) -> Result<Value> {
+    lab.use_source(mode)?;
+    let vips: Vec<_> = DIGITS.map(|digits| Vip::dual(&format!("web-{digits}"), digits)).collect();
+    let stage = Stage::set(lab, vips)?;
+    lab.wait_source(mode)?;
+    load::begin(lab)?;
+    lab.on_every_node(|node| node.lose_some(LOST))?;
+    let before = Snapshot::take(lab)?;
+    eprintln!("{mode}: {} minutes of load and loss ...", span.as_secs() / 60);
+    thread::sleep(span);
+    let after = Snapshot::take(lab);
+    lab.on_every_node(Node::lose_nothing)?;
+    load::end(lab)?;
+    let verdict = stage.stop()?;
+    Ok(row(span, &after?.since(&before), &verdict))
+}
+
+fn row(span: Duration, seen: &Snapshot, verdict: &Verdict) -> Value {
+    let moves: usize =
+        verdict.report.addresses.values().map(|address| address.owners.len().saturating_sub(1)).sum();
+    let (asked, came) = (
+        seen.count("virtualip_promises_asked_total"),
+        seen.count("virtualip_promise_round_trip_seconds_count"),
+    );
+    json!({
+        "minutes": span.as_secs() / 60,
+        "moves": moves,
+        "two_owner_ms": verdict.two_owner_time().as_millis(),
+        "longest_silence_ms": verdict.longest_silence().as_millis(),
+        "agents_started_anew": seen.restarts,
+        "rights_lost": seen.count("virtualip_lapses_total"),
+        "promises_asked": asked,
+        "promises_that_did_not_come": asked.saturating_sub(came),
+        "loop_late_at_most_ms": seen.at_most_ms("virtualip_loop_lateness_seconds"),
+        "promise_after_at_most_ms": seen.at_most_ms("virtualip_promise_round_trip_seconds"),
+    })
+}
