@@ -486,7 +486,7 @@ impl Agent {
     fn next_timer(&self) -> Instant {
         let idle = Instant::now() + Duration::from_secs(1);
         let machine = now().ok().and_then(|now| {
-            let at = self.machine.wake_at(now)?;
+            let at = self.machine.wake_at()?;
             Some(Instant::now() + at.since(now))
         });
         let leave = self.leaving.map(|due| if self.abandoned { due + CLOSING } else { due });

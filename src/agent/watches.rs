@@ -9,7 +9,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::core::v1::NodeStatus;
 use kube::api::Api;
-use kube::runtime::reflector::{self, Store, store};
+use kube::runtime::reflector::{self, ObjectRef, Store, store};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
@@ -119,11 +119,12 @@ fn follow<K>(
     back: &Arc<Notify>,
 ) -> Store<K>
 where
-    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: kube::Resource + Clone + Debug + DeserializeOwned + PartialEq + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone + Default + Send + Sync,
 {
     let (reader, mut writer): (Store<K>, reflector::store::Writer<K>) = store();
     let (inputs, restart, back) = (inputs.clone(), restart.clone(), back.clone());
+    let known = reader.clone();
     tokio::spawn(async move {
         loop {
             let mut events = paced(begin(), &back);
@@ -138,8 +139,9 @@ where
                         warn!(what, error = &error as &dyn std::error::Error, "the watch begins again");
                     }
                     Some(Ok(event)) => {
+                        let news = is_news(&known, &event);
                         writer.apply_watcher_event(&event);
-                        if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                        if news {
                             inputs.send(Input::Objects);
                         }
                     }
@@ -148,4 +150,48 @@ where
         }
     });
     reader
+}
+
+/// Whether something is to be thought about again. Of each node the kubelet says every few seconds that it lives, which is a
+/// new version of an object with nothing new in it.
+fn is_news<K>(known: &Store<K>, event: &watcher::Event<K>) -> bool
+where
+    K: kube::Resource + Clone + PartialEq,
+    K::DynamicType: Eq + Hash + Clone + Default,
+{
+    match event {
+        watcher::Event::Init | watcher::Event::InitApply(_) => false,
+        watcher::Event::InitDone | watcher::Event::Delete(_) => true,
+        watcher::Event::Apply(object) => known.get(&ObjectRef::from_obj(object)).is_none_or(|known| {
+            let mut before = K::clone(&known);
+            before.meta_mut().resource_version.clone_from(&object.meta().resource_version);
+            before != *object
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::ResourceExt;
+
+    fn node(version: &str) -> Node {
+        let mut node = Node::default();
+        node.metadata.name = Some("n1".to_owned());
+        node.metadata.resource_version = Some(version.to_owned());
+        node
+    }
+
+    #[test]
+    fn a_new_version_of_the_same_is_no_news() {
+        let (known, mut writer) = store();
+        let first = watcher::Event::Apply(node("1"));
+        assert!(is_news(&known, &first), "a node that nobody knew");
+        writer.apply_watcher_event(&first);
+        assert!(!is_news(&known, &watcher::Event::Apply(node("2"))));
+        let mut labelled = node("3");
+        labelled.labels_mut().insert("zone".to_owned(), "a".to_owned());
+        assert!(is_news(&known, &watcher::Event::Apply(labelled)));
+        assert!(is_news(&known, &watcher::Event::Delete(node("4"))));
+    }
 }

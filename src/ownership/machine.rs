@@ -46,6 +46,9 @@ pub struct Machine {
     decided: Time,
     /// When all seats were last decided.
     seats_decided: Time,
+    /// When time alone may next change what is decided about a seat. Kept, since most steps are messages that touch none, many
+    /// times a second.
+    seats_due: Option<Time>,
     synced: bool,
     inventoried: bool,
     leaving: Leaving,
@@ -78,6 +81,7 @@ impl Machine {
             graves: BTreeMap::new(),
             decided: Time::default(),
             seats_decided: Time::default(),
+            seats_due: None,
             synced: false,
             inventoried: false,
             leaving: Leaving::No,
@@ -93,6 +97,7 @@ impl Machine {
             self.witness.clock(now);
         }
         let mut lapsed = self.life.lapse(now, &self.timing, &mut out);
+        let of_seats = !matches!(event, Event::Message { .. } | Event::Tick);
         let touched = self.touched(&event, now);
         let before = self.life.right(now, &self.timing).map(|(epoch, _)| epoch.clone());
         self.take(event, now, &mut out);
@@ -110,23 +115,23 @@ impl Machine {
             let same_right = self.life.right(now, &self.timing).map(|(epoch, _)| epoch) == before.as_ref();
             let touched = if same_right && !lapsed { touched } else { Touched::All };
             self.decide(&touched, now, &mut out);
+            if of_seats || touched != Touched::None {
+                self.look_ahead();
+            }
         }
         out
     }
 
     /// When [`Machine::step`] wants an [`Event::Tick`] if nothing else happens.
     #[must_use]
-    pub fn wake_at(&self, now: Time) -> Option<Time> {
+    pub fn wake_at(&self) -> Option<Time> {
         if !self.synced || !self.inventoried {
             return None;
         }
-        let cx = self.context(now);
         // What was due at the last decision and not done waits for an event, not for time.
-        let seats =
-            self.seats.values().flat_map(|seat| seat.wakes(&cx)).filter(|at| *at > self.seats_decided);
         let peers = self.peers.wakes(&self.me, &self.witness, &self.timing);
         let others = self.life.wakes(&self.timing).chain(peers).filter(|at| *at > self.decided);
-        seats.chain(others).min()
+        self.seats_due.into_iter().chain(others).min()
     }
 
     /// The end of the right, if one runs. Adding or extending an address is allowed only before it.
@@ -269,10 +274,14 @@ impl Machine {
 
     /// Whether time alone may have changed what is decided about a seat since all were looked at.
     fn seats_due(&self, now: Time) -> bool {
-        let cx = self.context(now);
-        let seats = self.seats.values().flat_map(|seat| seat.wakes(&cx));
-        let mut all = seats.chain(self.peers.ripens(&self.timing));
+        let mut all = self.seats_due.into_iter().chain(self.peers.ripens(&self.timing));
         all.any(|at| self.seats_decided < at && at <= now)
+    }
+
+    /// Looks when the next seat is due.
+    fn look_ahead(&mut self) {
+        let all = self.seats.values().flat_map(|seat| seat.wakes(&self.timing));
+        self.seats_due = all.filter(|at| *at > self.seats_decided).min();
     }
 
     fn leave(&mut self) {

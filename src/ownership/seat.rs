@@ -529,12 +529,12 @@ impl Seat {
     }
 
     /// When [`Seat::decide`] may have something to do without any event.
-    pub(super) fn wakes(&self, cx: &Context<'_>) -> impl Iterator<Item = Time> {
+    pub(super) fn wakes(&self, timing: &Timing) -> impl Iterator<Item = Time> {
         let claim = match (&self.want, self.free_since) {
-            (Some(Want::Hold { rank, .. }), Some(since)) => Some(since + cx.timing.grace * *rank),
+            (Some(Want::Hold { rank, .. }), Some(since)) => Some(since + timing.grace * *rank),
             _ => None,
         };
-        let offer = self.offered.as_ref().map(|(_, since)| *since + cx.timing.offer);
+        let offer = self.offered.as_ref().map(|(_, since)| *since + timing.offer);
         let refused = self.refused.as_ref().map(|(_, until)| *until);
         [claim, offer, refused, Some(self.rest_until), Some(self.check_rest_until)].into_iter().flatten()
     }

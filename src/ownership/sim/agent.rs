@@ -133,8 +133,7 @@ impl World {
     }
 
     pub(super) fn arm(&mut self, node: usize) {
-        let clock = self.nodes[node].clock(self.now);
-        let Some(wake) = self.process(node).machine.wake_at(clock) else { return };
+        let Some(wake) = self.process(node).machine.wake_at() else { return };
         let at = self.nodes[node].moment(wake);
         let now = self.now;
         let process = self.process(node);
