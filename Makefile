@@ -10,7 +10,7 @@ BINDIR ?= /usr/local/bin
 PROGRAM ?=
 STATIC = x86_64-unknown-linux-musl
 
-.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench repeat sim chaos calm instants lint licences clean-lab
+.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench repeat sim chaos calm instants without-bpf lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
@@ -22,7 +22,8 @@ help:
 	@echo 'make install-ocf    the program, and the resource agent ocf:virtualip:VirtualIP where Pacemaker finds it;'
 	@echo '                    DESTDIR, BINDIR, OCF_ROOT; PROGRAM=FILE for one that was built elsewhere'
 	@echo 'make bench [T=part]  the figures, as a table and in target/bench.json; or only size, many, moves, fence, idle,'
-	@echo '                    steady, off (power-offs with witnesses, and with keepalived beside)'
+	@echo '                    steady, off (power-offs with witnesses, and with keepalived beside),'
+	@echo '                    dead (the owner of a thousand addresses)'
 	@echo 'make sim            random faults in virtual time, N seeds (1000) with rights from Leases and as many with witnesses;'
 	@echo '                    SEED=number shows one'
 	@echo 'make chaos          every fault N times (20), as a table and in target/chaos.json; T=part of a cell, MODES=lease,both,witness,'
@@ -31,6 +32,7 @@ help:
 	@echo '                    MODES=witness,both'
 	@echo 'make instants       the agent of an owner stopped or killed at N random instants (200), and whether the node answered after its'
 	@echo '                    deadline; to target/instants.json; SEED=number, RESUME=1 adds to the file, SOURCE=witness'
+	@echo 'make without-bpf    a build that finds no BPF compiler: what it says, and that its agents do with lifetimes'
 	@echo 'make lint           formatting, clippy'
 	@echo 'make licences       what our dependencies may be used for, and which are banned'
 	@echo 'make build image    the static release binary; the container image around it'
@@ -96,6 +98,9 @@ instants: export SOURCE := $(SOURCE)
 instants: export RESUME := $(RESUME)
 instants: deps
 	@$(CARGO) run --quiet --example instants
+
+without-bpf: deps
+	@$(CARGO) run --quiet --example without_bpf
 
 sim:
 	VIRTUALIP_SEEDS=$(or $(N),1000) $(if $(SEED),VIRTUALIP_SEED=$(SEED)) $(CARGO) test --profile sim --lib sim::seeds -- --nocapture

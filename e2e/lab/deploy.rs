@@ -25,7 +25,15 @@ impl Cluster {
     /// # Errors
     /// When one of these fails.
     pub fn deploy(&self) -> Result<Image> {
-        let image = Image::virtualip(&self.agent_image()?)?;
+        self.deploy_image(Image::virtualip)
+    }
+
+    /// The same with an image that is made otherwise, under the name that it is given.
+    ///
+    /// # Errors
+    /// As [`Cluster::deploy`].
+    pub fn deploy_image(&self, make: impl FnOnce(&str) -> Result<Image>) -> Result<Image> {
+        let image = make(&self.agent_image()?)?;
         self.load(&image)?;
         self.install()?;
         Ok(image)

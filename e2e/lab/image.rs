@@ -57,12 +57,20 @@ impl Image {
     pub fn virtualip(name: &str) -> Result<Self> {
         let binary =
             env::var_os("VIRTUALIP_BINARY").map_or_else(release_binary, |path| Ok(PathBuf::from(path)))?;
+        Self::around(name, &binary)
+    }
+
+    /// The same around this static binary.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn around(name: &str, binary: &Path) -> Result<Self> {
         let dir = scratch("virtualip")?;
         // The Dockerfile takes it from where cargo puts it.
         let folder = dir.join("target").join(STATIC).join("release");
         fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
         let copy = folder.join("virtualip");
-        fs::copy(&binary, &copy).doing(|| format!("copy {} to {}", binary.display(), copy.display()))?;
+        fs::copy(binary, &copy).doing(|| format!("copy {} to {}", binary.display(), copy.display()))?;
         build(&dir, &root().join("Dockerfile"), name)
     }
 }

@@ -14,6 +14,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::network::fence::is_built;
+
 /// Something failed while running.
 const FAILED: u8 = 1;
 /// What was asked for makes no sense; also the code of the parser.
@@ -27,7 +29,13 @@ Exit codes:
 
 /// Floating addresses for Kubernetes on bare metal: one node answers, never two.
 #[derive(Debug, Parser)]
-#[command(name = "virtualip", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(
+    name = "virtualip",
+    version,
+    long_version = version(),
+    arg_required_else_help = true,
+    after_help = EXIT_CODES
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -52,6 +60,18 @@ pub enum Output {
     Text,
     /// For programs.
     Json,
+}
+
+/// What `--version` says: with the version whether this binary has the program of the exact fence.
+fn version() -> &'static str {
+    if is_built() {
+        concat!(env!("CARGO_PKG_VERSION"), "\nexact fence: built in")
+    } else {
+        concat!(
+            env!("CARGO_PKG_VERSION"),
+            "\nno exact fence, only the kernel's address lifetimes: built without a BPF compiler (clang and libbpf-dev)"
+        )
+    }
 }
 
 /// Runs the program with the arguments of the process.

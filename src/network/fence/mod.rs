@@ -25,6 +25,7 @@ use nix::net::if_::if_indextoname;
 use super::Kernel;
 pub use deadline::Cell;
 pub use error::FenceError;
+pub use program::is_built;
 use program::{Program, Way};
 
 /// Where the maps are kept.

@@ -18,6 +18,12 @@ use super::{deadline::Cell, error::FenceError, sieve::Sieve};
 /// Empty where no BPF compiler was found: see build.rs.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fence.bpf.o"));
 
+/// Whether this binary was built where a BPF compiler was, and has the fence's program.
+#[must_use]
+pub const fn is_built() -> bool {
+    !OBJECT.is_empty()
+}
+
 /// Maps are found again under these names: whoever changes what is in one gives it another name.
 const MAPS: [&str; 5] = [GUARDED4, GUARDED6, SIEVE, DEADLINES, INTERFACES];
 const GUARDED4: &str = "guarded4";
@@ -58,7 +64,7 @@ pub(super) struct Program {
 impl Program {
     /// Loads it, with the maps that a former life kept in `pins`, or new ones.
     pub(super) fn load(pins: &Path) -> Result<Self, FenceError> {
-        if OBJECT.is_empty() {
+        if !is_built() {
             return Err(FenceError::NotBuilt);
         }
         let file_system = pins.parent().unwrap_or(pins);
