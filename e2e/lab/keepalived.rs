@@ -65,7 +65,10 @@ impl Keepalived {
         lab.on_every_node(|node| node.signal_keepalived(Signal::SIGTERM, false))?;
         until("keepalived has taken its addresses away", PATIENCE, || {
             Ok(lab.nodes_with(addresses)?.is_empty().then_some(()))
-        })
+        })?;
+        // What has not ended by itself is killed.
+        drop(self);
+        Ok(())
     }
 }
 

@@ -4,9 +4,12 @@ use super::{
     Cluster, Error, Result,
     deploy::{AGENTS, NAMESPACE},
     run::until,
-    stage::PATIENCE,
 };
 use serde_json::Value;
+use std::time::Duration;
+
+/// A node relies on its witnesses alone only when for some seconds no promise was late: on a busy machine that takes its time.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Cluster {
     /// Starts all agents anew, one after the other, to strive for this source of their right.
@@ -24,15 +27,27 @@ impl Cluster {
     /// # Errors
     /// When that takes too long; what the status says instead.
     pub fn wait_source(&self, source: &str) -> Result<()> {
+        self.wait_right(&format!("comes from {source}"), |is| is.eq_ignore_ascii_case(source))
+    }
+
+    /// Waits until all witnesses of every node answer, whether it relies on them alone or not.
+    ///
+    /// # Errors
+    /// When that takes too long; what the status says instead.
+    pub fn wait_witnesses(&self) -> Result<()> {
+        self.wait_right("has witnesses", |is| is != "Lease")
+    }
+
+    fn wait_right(&self, what: &str, fits: impl Fn(&str) -> bool) -> Result<()> {
         for node in self.nodes() {
-            until(&format!("the right of {} comes from {source}", node.name()), PATIENCE, || {
+            until(&format!("the right of {} {what}", node.name()), PATIENCE, || {
                 let shown = self.right(node.name())?;
+                let source = shown["source"].as_str().unwrap_or_default();
                 // With its first peer a node is content; the third follows when it answers too.
                 let witnesses = if source == "Lease" { 0 } else { self.nodes().len().min(3) };
                 let chosen = shown["witnesses"].as_array().map_or(0, Vec::len);
-                let is = shown["source"].as_str().is_some_and(|is| is.eq_ignore_ascii_case(source));
                 let answering = shown["answering"].as_u64().unwrap_or_default();
-                if is && chosen == witnesses && answering == witnesses as u64 {
+                if fits(source) && chosen == witnesses && answering == witnesses as u64 {
                     return Ok(Some(()));
                 }
                 Err(Error::other(shown.to_string()))

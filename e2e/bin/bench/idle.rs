@@ -3,10 +3,11 @@
 use super::{
     figures::Figures,
     lab::{
-        Cluster, Node, Result,
+        Cluster, Result,
         error::{Doing, Error},
         stage::Vip,
     },
+    moves::standby,
 };
 use nix::{
     time::{ClockId, clock_gettime},
@@ -53,11 +54,6 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     figures.note(&format!("idle_cpu_{vips}_vips_percent"), busy.as_secs_f64() * 100.0 / COUNT.as_secs_f64());
     figures.note(&format!("idle_wakes_{vips}_vips_per_s"), f64::from(woke) / COUNT.as_secs_f64());
     lab.kubectl(&["delete", "virtualips", "--all", "--timeout=60s"]).map(drop)
-}
-
-fn standby(lab: &Cluster, node: &Node, standby: bool) -> Result<()> {
-    let patch = format!(r#"{{"spec": {{"standby": {standby}}}}}"#);
-    lab.kubectl(&["patch", "virtualipnode", node.name(), "--type=merge", "--patch", &patch]).map(drop)
 }
 
 /// Processor time of all threads of a process, within and without the kernel.

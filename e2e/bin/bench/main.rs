@@ -1,5 +1,6 @@
 //! The figures that the README promises, measured on a cluster of three nodes on this machine.
 
+mod dead;
 mod fence;
 mod figures;
 mod idle;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 /// The parts of the benchmark, in their order.
-const PARTS: [&str; 7] = ["size", "many", "moves", "fence", "idle", "steady", "off"];
+const PARTS: [&str; 8] = ["size", "many", "moves", "fence", "idle", "steady", "off", "dead"];
 
 /// Measures the parts that the command line names, or all of them, which are then written down.
 fn measure() -> Result<Figures> {
@@ -94,6 +95,9 @@ fn on_a_cluster(figures: &mut Figures, wanted: impl Fn(&str) -> bool) -> Result<
     }
     if wanted("off") {
         off::measure(&lab, figures)?;
+    }
+    if wanted("dead") {
+        dead::measure(&lab, figures)?;
     }
     Ok(())
 }

@@ -118,7 +118,11 @@ impl Tally {
     }
 }
 
-fn standby(lab: &Cluster, node: &Node, on: bool) -> Result<()> {
+/// Puts a node on standby, or takes it off.
+///
+/// # Errors
+/// When the API server refuses.
+pub fn standby(lab: &Cluster, node: &Node, on: bool) -> Result<()> {
     let patch = format!(r#"{{"spec": {{"standby": {on}}}}}"#);
     lab.kubectl(&["patch", "virtualipnode", node.name(), "--type=merge", "--patch", &patch]).map(drop)
 }

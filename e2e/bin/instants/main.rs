@@ -47,14 +47,14 @@ fn all() -> Result<bool> {
     lab.deploy()?;
     lab.use_source(&source)?;
     while tally.count() < wanted {
-        batch(&lab, &source, &mut random, BATCH.min(wanted - tally.count()), &mut tally)?;
+        batch(&lab, &mut random, BATCH.min(wanted - tally.count()), &mut tally)?;
         tally.save()?;
     }
     println!("{:#}", tally.summary());
     Ok(tally.is_good())
 }
 
-fn batch(lab: &Cluster, source: &str, random: &mut Random, count: usize, tally: &mut Tally) -> Result<()> {
+fn batch(lab: &Cluster, random: &mut Random, count: usize, tally: &mut Tally) -> Result<()> {
     lab.wait_agents_ready()?;
     let vip = Vip::dual("web", 200);
     let stage = Stage::set(lab, vec![vip.clone()])?;
@@ -63,14 +63,14 @@ fn batch(lab: &Cluster, source: &str, random: &mut Random, count: usize, tally: 
     for _ in 0..count {
         let fate = if random.below(2) == 0 { Fate::Stopped } else { Fate::Killed };
         // Where another agent is not whole yet nobody could take over.
-        lab.wait_source(source)?;
+        lab.wait_witnesses()?;
         let wait = random.below(once::SPREAD_US);
         let (instant, next) = once::happen(lab, &vip, &owner, fate, wait)?;
         instants.push(instant);
         owner = next;
     }
     let verdict = stage.end()?.verdict;
-    tally.add(source, &vip, &verdict, &instants)
+    tally.add(&vip, &verdict, &instants)
 }
 
 fn text(name: &str) -> Option<String> {

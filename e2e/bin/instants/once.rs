@@ -29,6 +29,8 @@ pub enum Fate {
 pub struct Instant {
     /// Whose agent it was.
     pub owner: String,
+    /// Where its right came from, as the status said.
+    pub source: String,
     /// What became of it.
     pub fate: Fate,
     /// What stood in its kernel when it was still, in microseconds of `CLOCK_BOOTTIME`.
@@ -48,6 +50,7 @@ pub fn happen(
     wait_us: usize,
 ) -> Result<(Instant, String)> {
     let node = lab.node(owner)?;
+    let source = lab.right(owner)?["source"].as_str().unwrap_or_default().to_lowercase();
     // It would start a killed agent again at once, which then goes on with its right.
     node.stop_kubelet()?;
     thread::sleep(Duration::from_micros(u64::try_from(wait_us).unwrap_or_default()));
@@ -69,7 +72,7 @@ pub fn happen(
             lab.kubectl(&["delete", "-n", NAMESPACE, &pod, "--grace-period=0", "--force", "--wait=false"])?;
         }
     }
-    Ok((Instant { owner: owner.to_owned(), fate, deadline_us }, next))
+    Ok((Instant { owner: owner.to_owned(), source, fate, deadline_us }, next))
 }
 
 fn taken_over<'a>(others: impl Iterator<Item = &'a Node>, vip: &Vip) -> Result<Option<String>> {

@@ -61,11 +61,11 @@ impl Tally {
     ///
     /// # Errors
     /// When it saw other owners.
-    pub fn add(&mut self, source: &str, vip: &Vip, verdict: &Verdict, instants: &[Instant]) -> Result<()> {
+    pub fn add(&mut self, vip: &Vip, verdict: &Verdict, instants: &[Instant]) -> Result<()> {
         let mut seen: Vec<_> = instants
             .iter()
             .map(|instant| Seen {
-                source: source.to_owned(),
+                source: instant.source.clone(),
                 owner: instant.owner.clone(),
                 fate: instant.fate,
                 before_us: Vec::new(),

@@ -1,0 +1,81 @@
+//! A node dies that had a thousand addresses: how long nobody answers for them, where rights come from witnesses.
+
+use super::{
+    figures::Figures,
+    lab::{
+        Cluster, Result,
+        error::Error,
+        run::until,
+        stage::{PATIENCE, Vip},
+    },
+    moves::standby,
+};
+use std::{net::IpAddr, thread, time::Duration};
+
+/// `VirtualIP`s, and addresses of each.
+const SHAPES: [(u16, u16); 2] = [(1000, 1), (63, 16)];
+/// The client asks for each address this often: ten thousand questions a second.
+const PACE: Duration = Duration::from_millis(100);
+/// How long the client asks on: a second answer might come late.
+const AFTERWARDS: Duration = Duration::from_millis(500);
+
+/// Measures it.
+///
+/// # Errors
+/// When not all addresses are taken over, or two hosts answer for one.
+pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
+    lab.use_source("witness")?;
+    for (count, each) in SHAPES {
+        let silences = dies(lab, &vips(count, each))?;
+        figures.note_spans(&format!("dead_node_{count}_vips_of_{each}"), &silences);
+    }
+    lab.use_source("both")
+}
+
+/// How long each address was not answered.
+fn dies(lab: &Cluster, vips: &[Vip]) -> Result<Vec<Duration>> {
+    let [owner, others @ ..] = lab.nodes() else { return Err(Error::other("the lab has no nodes")) };
+    eprintln!("{} gets {} VirtualIPs ...", owner.name(), vips.len());
+    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=120s"])?;
+    others.iter().try_for_each(|node| standby(lab, node, true))?;
+    let manifests = vips.iter().map(Vip::manifest).collect::<String>();
+    // They are in no subnet of a node.
+    lab.apply(&manifests.replace("spec: {", "spec: {interface: eth1, "))?;
+    lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=300s"])?;
+    others.iter().try_for_each(|node| standby(lab, node, false))?;
+    lab.wait_source("witness")?;
+    let addresses: Vec<IpAddr> = vips.iter().flat_map(|vip| vip.addresses.clone()).collect();
+    let watch = lab.watch_at(&addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>(), PACE)?;
+    thread::sleep(AFTERWARDS);
+    owner.power_off()?;
+    until("other nodes have all addresses", PATIENCE, || {
+        let mut there = Vec::new();
+        for node in others {
+            there.extend(node.addresses()?);
+        }
+        Ok(addresses.iter().all(|address| there.contains(address)).then_some(()))
+    })?;
+    thread::sleep(AFTERWARDS);
+    let verdict = watch.stop()?;
+    if verdict.ever_two() {
+        return Err(Error::other(format!("two hosts answered, for {:?}", verdict.two_owner_time())));
+    }
+    owner.power_on()?;
+    lab.wait_nodes_ready()?;
+    lab.wait_agents_ready()?;
+    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=300s"])?;
+    let silences = verdict.report.addresses.values();
+    Ok(silences.map(|address| Duration::from_micros(address.longest_silence_us)).collect())
+}
+
+fn vips(count: u16, each: u16) -> Vec<Vip> {
+    let address = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        IpAddr::from([10, 200, high, low])
+    };
+    let vip = |n: u16| Vip {
+        name: format!("many-{n}"),
+        addresses: (0..each).map(|i| address(1 + n * each + i)).collect(),
+    };
+    (0..count).map(vip).collect()
+}
