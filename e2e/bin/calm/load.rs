@@ -1,6 +1,6 @@
 //! Pods that take all processors of their nodes, each as a service that has asked for one of its own.
 
-use super::lab::{Cluster, Result, node_config::PAUSE};
+use super::lab::{Cluster, Error, Result, node_config::PAUSE};
 
 /// Two loops without end on each node. The image has no shell: it is the machine's.
 fn manifest() -> String {
@@ -23,10 +23,12 @@ spec:
         resources: {{requests: {{cpu: '1'}}}}
         volumeMounts:
         - {{name: usr, mountPath: /usr, readOnly: true}}
+        - {{name: lib, mountPath: /lib, readOnly: true}}
         - {{name: lib64, mountPath: /lib64, readOnly: true}}
       volumes:
       - {{name: usr, hostPath: {{path: /usr}}}}
-      - {{name: lib64, hostPath: {{path: /lib64}}}}
+      - {{name: lib, hostPath: {{path: /usr/lib}}}}
+      - {{name: lib64, hostPath: {{path: /usr/lib64}}}}
 "
     )
 }
@@ -43,8 +45,15 @@ pub fn begin(lab: &Cluster) -> Result<()> {
 /// They are gone when this returns.
 ///
 /// # Errors
-/// When they stay.
+/// When they stay, or have not run all the time.
 pub fn end(lab: &Cluster) -> Result<()> {
+    let restarts = "jsonpath={.items[*].status.containerStatuses[*].restartCount}";
+    let restarts = lab.kubectl(&["get", "pods", "--selector=app=load", "-o", restarts])?;
+    if restarts.split_whitespace().any(|restarts| restarts != "0") {
+        return Err(Error::other(format!(
+            "there was no load all the time: its programs ended {restarts} times"
+        )));
+    }
     lab.kubectl(&["delete", "daemonset", "load", "--timeout=180s"])?;
     lab.kubectl(&["wait", "pods", "--selector=app=load", "--for=delete", "--timeout=180s"]).map(drop)
 }
