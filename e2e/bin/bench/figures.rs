@@ -17,7 +17,6 @@ const BARS: [(&str, f64); 19] = [
     ("dead_node_63_vips_of_16_max_ms", 1800.0),
     ("repair_by_hand_p50_ms", 50.0),
     ("agent_rss_mib_with_50_vips", 20.0),
-    // What the manifests request.
     ("agent_cpu_millicores_with_50_vips", 10.0),
     ("binary_mib", 12_000_000.0 / 1_048_576.0),
     ("image_mib", 15_000_000.0 / 1_048_576.0),
