@@ -29,7 +29,8 @@ help:
 	@echo 'make chaos          every fault N times (20), as a table and in target/chaos.json; T=part of a cell, MODES=lease,both,witness,'
 	@echo '                    SEED=number, RESUME=1 goes on where the file ends; PEERS=1 for keepalived (Debian) in place of our agents'
 	@echo 'make calm           false alarms: ten MINUTES of all processors taken and 5 % of frames lost, and what moved; to target/calm.json;'
-	@echo '                    MODES=witness,both'
+	@echo '                    MODES=witness,both,'
+	@echo '                    LOAD=100m the processor that the other pods ask for, as much as an agent does'
 	@echo 'make instants       the agent of an owner stopped or killed at N random instants (200), and whether the node answered after its'
 	@echo '                    deadline; to target/instants.json; SEED=number, RESUME=1 adds to the file, SOURCE=witness'
 	@echo 'make without-bpf    a build that finds no BPF compiler: what it says, and that its agents do with lifetimes'
@@ -89,6 +90,7 @@ chaos: deps
 
 calm: export MINUTES := $(MINUTES)
 calm: export MODES := $(MODES)
+calm: export LOAD := $(LOAD)
 calm: deps
 	@$(CARGO) run --quiet --example calm
 

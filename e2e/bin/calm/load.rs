@@ -1,9 +1,9 @@
-//! Pods that take all processors of their nodes, each as a service that has asked for one of its own.
+//! Pods that take all processors of their nodes, and have asked for so much of one as their weight against the agent.
 
 use super::lab::{Cluster, Error, Result, node_config::PAUSE};
 
 /// Two loops without end on each node. The image has no shell: it is the machine's.
-fn manifest() -> String {
+fn manifest(request: &str) -> String {
     format!(
         "apiVersion: apps/v1
 kind: DaemonSet
@@ -20,7 +20,7 @@ spec:
         image: {PAUSE}
         imagePullPolicy: Never
         command: [/usr/bin/sh, -c, 'while :; do :; done & while :; do :; done']
-        resources: {{requests: {{cpu: '1'}}}}
+        resources: {{requests: {{cpu: '{request}'}}}}
         volumeMounts:
         - {{name: usr, mountPath: /usr, readOnly: true}}
         - {{name: lib, mountPath: /lib, readOnly: true}}
@@ -37,8 +37,8 @@ spec:
 ///
 /// # Errors
 /// When they do not.
-pub fn begin(lab: &Cluster) -> Result<()> {
-    lab.apply(&manifest())?;
+pub fn begin(lab: &Cluster, request: &str) -> Result<()> {
+    lab.apply(&manifest(request))?;
     lab.kubectl(&["rollout", "status", "daemonset/load", "--timeout=180s"]).map(drop)
 }
 

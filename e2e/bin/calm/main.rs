@@ -43,13 +43,13 @@ fn all() -> Result<bool> {
     let minutes = text("MINUTES", "10");
     let wrong = || Error::other(format!("MINUTES is {minutes}, which is not a number"));
     let span = Duration::from_mins(minutes.parse().map_err(|_| wrong())?);
-    let modes = text("MODES", "witness,both");
+    let (modes, load) = (text("MODES", "witness,both"), text("LOAD", "100m"));
     eprintln!("starting three nodes ...");
     let lab = Cluster::start(&Plan::default())?;
     lab.deploy()?;
     let (mut good, mut rows) = (true, serde_json::Map::new());
     for mode in modes.split(',') {
-        let row = under_load(&lab, mode, span)?;
+        let row = under_load(&lab, mode, &load, span)?;
         println!("{mode}: {row:#}");
         good &= row["moves"] == 0 && row["two_owner_ms"] == 0;
         rows.insert(mode.to_owned(), row);
@@ -59,12 +59,12 @@ fn all() -> Result<bool> {
     Ok(good)
 }
 
-fn under_load(lab: &Cluster, mode: &str, span: Duration) -> Result<Value> {
+fn under_load(lab: &Cluster, mode: &str, load: &str, span: Duration) -> Result<Value> {
     lab.use_source(mode)?;
     let vips: Vec<_> = DIGITS.map(|digits| Vip::dual(&format!("web-{digits}"), digits)).collect();
     let stage = Stage::set(lab, vips)?;
     lab.wait_source(mode)?;
-    load::begin(lab)?;
+    load::begin(lab, load)?;
     lab.on_every_node(|node| node.lose_some(LOST))?;
     let before = Snapshot::take(lab)?;
     eprintln!("{mode}: {} minutes of load and loss ...", span.as_secs() / 60);
@@ -73,10 +73,10 @@ fn under_load(lab: &Cluster, mode: &str, span: Duration) -> Result<Value> {
     lab.on_every_node(Node::lose_nothing)?;
     load::end(lab)?;
     let verdict = stage.stop()?;
-    Ok(row(span, &after?.since(&before), &verdict))
+    Ok(row(span, load, &after?.since(&before), &verdict))
 }
 
-fn row(span: Duration, seen: &Snapshot, verdict: &Verdict) -> Value {
+fn row(span: Duration, load: &str, seen: &Snapshot, verdict: &Verdict) -> Value {
     let moves: usize =
         verdict.report.addresses.values().map(|address| address.owners.len().saturating_sub(1)).sum();
     let (asked, came) = (
@@ -84,6 +84,7 @@ fn row(span: Duration, seen: &Snapshot, verdict: &Verdict) -> Value {
         seen.count("virtualip_promise_round_trip_seconds_count"),
     );
     json!({
+        "load_requests_cpu": load,
         "minutes": span.as_secs() / 60,
         "moves": moves,
         "two_owner_ms": verdict.two_owner_time().as_millis(),
