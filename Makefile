@@ -10,7 +10,7 @@ BINDIR ?= /usr/local/bin
 PROGRAM ?=
 STATIC = x86_64-unknown-linux-musl
 
-.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench repeat sim chaos calm instants without-bpf lint licences clean-lab
+.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench repeat sim model-deep chaos calm instants without-bpf lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench [T=part]  the figures, as a table and in target/bench.json; or only size, many, moves, fence, idle,'
 	@echo '                    steady, off (power-offs with witnesses, and with keepalived beside),'
 	@echo '                    dead (the owner of a thousand addresses)'
+	@echo 'make model-deep     the model checker further than every test run takes it: how many states, how deep, and what was missed'
 	@echo 'make sim            random faults in virtual time, N seeds (1000) with rights from Leases and as many with witnesses;'
 	@echo '                    SEED=number shows one'
 	@echo 'make chaos          every fault N times (20), as a table and in target/chaos.json; T=part of a cell, MODES=lease,both,witness,'
@@ -103,6 +104,9 @@ instants: deps
 
 without-bpf: deps
 	@$(CARGO) run --quiet --example without_bpf
+
+model-deep:
+	$(CARGO) test --profile sim --lib ownership::model -- --include-ignored --nocapture --test-threads=2
 
 sim:
 	VIRTUALIP_SEEDS=$(or $(N),1000) $(if $(SEED),VIRTUALIP_SEED=$(SEED)) $(CARGO) test --profile sim --lib sim::seeds -- --nocapture

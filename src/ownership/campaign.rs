@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::event::Action;
 use super::lease::{Holder, NodeName, Nonce};
 use super::message::Message;
+use super::rule::{Rule, dropped};
 use super::source::Witnesses;
 use super::time::Time;
 use super::timing::Timing;
@@ -64,7 +65,7 @@ impl Campaign {
         if self.round != subject.witnesses.round {
             *self = Self { round: subject.witnesses.round, ..Self::default() };
         }
-        let needed = subject.witnesses.votes_needed();
+        let needed = subject.witnesses.votes_needed() - usize::from(dropped(Rule::EnoughVotes));
         let others = self.would.union(&self.votes).filter(|node| *node != subject.me).count();
         let voting = others + 1 >= needed;
         if voting && !self.votes.contains(subject.me) {

@@ -7,6 +7,7 @@ use super::lease::{Epoch, Expect, Incarnation, NodeLease, NodeName, Nonce, Versi
 use super::message::{Message, Refusal};
 use super::peers::Peers;
 use super::promises::{Facts, Promises};
+use super::rule::{Rule, dropped};
 use super::source::{Mode, Source};
 use super::stand::Stand;
 use super::steps::Steps;
@@ -157,7 +158,9 @@ impl Life {
     }
 
     fn until(&self, begun: &Begun, timing: &Timing) -> Time {
-        let rights = self.stands(begun).map(|stand| stand.right(&self.promises, timing));
+        let pending = !dropped(Rule::MinimumOfAll);
+        let stands = self.stands(begun).take(if pending { usize::MAX } else { 1 });
+        let rights = stands.map(|stand| stand.right(&self.promises, timing));
         rights.min().unwrap_or_default()
     }
 
@@ -182,7 +185,7 @@ impl Life {
 
     /// Ends the epoch if its right has run out, and says so: the first thing in every step.
     pub(super) fn lapse(&mut self, now: Time, timing: &Timing, out: &mut Vec<Action>) -> bool {
-        let lapsed = self.lapses_at(timing).is_some_and(|at| now >= at);
+        let lapsed = self.lapses_at(timing).is_some_and(|at| now >= at) && !dropped(Rule::OverAtItsEnd);
         if lapsed {
             self.end(out);
         }
@@ -222,9 +225,9 @@ impl Life {
                     source: lease.source.clone(),
                     duration: lease.duration,
                     idle: false,
-                    sent: None,
+                    sent: dropped(Rule::RenewBeforeContinuing).then_some(now),
                 },
-                confirmed: false,
+                confirmed: dropped(Rule::RenewBeforeContinuing),
                 give_up: now + timing.duration,
                 continued: true,
             }),
@@ -256,7 +259,8 @@ impl Life {
     /// The Lease is open. The right counts from the sending of the very write that made this version, known by
     /// its nonce, and of no other (rule 2).
     fn renewed(&mut self, lease: &NodeLease, out: &mut Vec<Action>) {
-        let attempt = self.attempts.iter().find(|attempt| attempt.nonce == lease.nonce).cloned();
+        let own = |attempt: &&Attempt| attempt.nonce == lease.nonce || dropped(Rule::OwnNonce);
+        let attempt = self.attempts.iter().rfind(own).cloned();
         if let State::Begun(begun) = &self.state
             && begun.epoch != lease.epoch
         {
@@ -398,7 +402,7 @@ impl Life {
                 self.end(out);
                 Write { expect, number, open: false, stand: plain }
             }
-            State::Ended if needs.silent && !needs.leaving => {
+            State::Ended if (needs.silent || dropped(Rule::SilentBeforeBegin)) && !needs.leaving => {
                 // A Lease that was just created gives no right: it is created closed, and begun by a second write.
                 let open = expect != Expect::Absent;
                 let number = if open { number.wrapping_add(1) } else { number };
@@ -444,7 +448,8 @@ impl Life {
     /// Whether the right is no shorter as long as it is not known whether this was written (rule 15). While the node idles
     /// there is nothing that a right is needed for.
     fn harmless(&self, begun: &Begun, next: &Stand, timing: &Timing) -> bool {
-        next.idle || next.right(&self.promises, timing) >= self.until(begun, timing)
+        let shorter = next.right(&self.promises, timing) < self.until(begun, timing);
+        next.idle || !shorter || dropped(Rule::NeverShorter)
     }
 
     fn stand(&self, source: Source, now: Time, timing: &Timing) -> Stand {
@@ -457,7 +462,7 @@ impl Life {
     fn send(&mut self, write: Write, now: Time, nonces: &mut Nonces, out: &mut Vec<Action>) {
         let Write { expect, number, open, stand } = write;
         let begins = open && self.state == State::Ended;
-        if begins {
+        if begins && !dropped(Rule::OneBegin) {
             // Starting another begin ends the one before: its late answer is worth nothing (rule 1).
             self.attempts.clear();
         }

@@ -17,10 +17,9 @@ mod machine;
 mod message;
 #[cfg(test)]
 mod model;
-#[cfg(test)]
-mod mutant;
 mod peers;
 mod promises;
+mod rule;
 mod seat;
 #[cfg(test)]
 mod sim;

@@ -6,6 +6,7 @@ use super::campaign::{Campaign, Subject};
 use super::event::{Action, Answer, NodeWrite};
 use super::lease::{Epoch, Expect, Holder, Incarnation, NodeLease, NodeName, Nonce, Version};
 use super::life::Nonces;
+use super::rule::{Rule, dropped};
 use super::source::{Mode, Source};
 use super::time::Time;
 use super::timing::Timing;
@@ -89,7 +90,8 @@ impl Peers {
             }
             Some(peer) => {
                 let haunted = peer.haunted.unwrap_or(timing.source != Mode::Lease);
-                peer.version >= named && !haunted && now.since(peer.born) >= timing.duration
+                let outwaited = now.since(peer.born) >= timing.duration || dropped(Rule::WaitForTheLost);
+                peer.version >= named && !haunted && outwaited
             }
             None => false,
         }
@@ -146,6 +148,7 @@ impl Peers {
             let Some(lease) = &peer.lease else { continue };
             let elected = match subject(me, &node, lease) {
                 None => due,
+                Some(_) if dropped(Rule::VotesToClose) => due,
                 Some(_) if !due => {
                     peer.campaign.pause();
                     false
@@ -244,10 +247,13 @@ impl Peers {
         timing: &Timing,
     ) -> Option<Time> {
         let lease = peer.lease.as_ref()?;
-        let outwaited = peer.known_since + lease.duration;
+        let wait = if dropped(Rule::WholeWait) { lease.duration / 2 } else { lease.duration };
+        let outwaited = peer.known_since + wait;
         let silent = || subject(me, node, lease)?.due(witness, timing);
         match lease.source {
             Source::Lease => Some(outwaited + timing.grace * self.turn(me, node)),
+            Source::Both(_) if dropped(Rule::BothWait) => silent(),
+            Source::Both(_) if dropped(Rule::VotesToClose) => Some(outwaited),
             Source::Both(_) => Some(outwaited.max(silent()?)),
             Source::Witness(_) => silent(),
         }

@@ -9,6 +9,7 @@ use super::lease::{Epoch, Incarnation, NodeName, Nonce};
 use super::life::Nonces;
 use super::message::{Message, Refusal};
 use super::peers::Peers;
+use super::rule::{Rule, dropped};
 use super::source::{Mode, Source, Witnesses};
 use super::time::Time;
 use super::timing::Timing;
@@ -103,6 +104,7 @@ impl Promises {
             return;
         }
         self.answered(&from, witness);
+        let at = if dropped(Rule::CountFromAsking) { now } else { at };
         let given = self.given.entry((round, from, witness)).or_default();
         *given = (*given).max(at);
     }
@@ -122,8 +124,13 @@ impl Promises {
     pub(super) fn until(&self, witnesses: &Witnesses, timing: &Timing) -> Time {
         let mut asked: Vec<Time> = self.promises_to(witnesses).flatten().collect();
         asked.sort_unstable_by(|a, b| b.cmp(a));
-        let needed = witnesses.promises_needed().checked_sub(1);
-        let weakest = needed.and_then(|index| asked.get(index));
+        let few = usize::from(dropped(Rule::MajorityOfPromises));
+        let weakest = match witnesses.promises_needed().checked_sub(1 + few) {
+            Some(index) => asked.get(index),
+            // The node's own promise alone never ends.
+            None if dropped(Rule::MajorityOfPromises) => return Time(u64::MAX >> 1),
+            None => None,
+        };
         weakest.map_or(Time::default(), |asked| *asked + timing.right_of(witnesses.period))
     }
 

@@ -8,6 +8,7 @@ use super::event::{Action, Answer, TitleWrite, Want, Why};
 use super::lease::{Epoch, Expect, Holder, Key, NodeName, Nonce, Offer, Title, TitleContent, Version};
 use super::life::Nonces;
 use super::peers::Peers;
+use super::rule::{Rule, dropped};
 use super::time::Time;
 use super::timing::Timing;
 
@@ -237,7 +238,9 @@ impl Seat {
         };
         match &title.content.holder {
             None => Standing::Free,
-            Some(holder) if holder.node == *cx.me && Some(&holder.epoch) == cx.right => Standing::Mine,
+            Some(holder) if holder.node == *cx.me && cx.right.is_some_and(|right| names(holder, right)) => {
+                Standing::Mine
+            }
             Some(holder) if cx.peers.dead(holder, title.version, cx.now, cx.timing) => Standing::Free,
             Some(_) => Standing::Theirs,
         }
@@ -312,7 +315,7 @@ impl Seat {
             Known::Absent(version) => (Expect::Absent, *version),
             Known::Unknown => return,
         };
-        if matches!(why, Why::Gift | Why::Release | Why::Retire) {
+        if matches!(why, Why::Gift | Why::Release | Why::Retire) && !dropped(Rule::GivenIsGiven) {
             self.given = Some(version);
         }
         let ceded = self.title().map(|title| &title.content.granted - &content.granted).unwrap_or_default();
@@ -353,7 +356,8 @@ impl Seat {
         }
         // In a continued epoch a write of the former life may still be under way: what is up may stay, since that
         // life gave nothing away while it was up; nothing absent is added before a write of our own.
-        if cx.continued && !self.own { &entitled & &self.up } else { entitled }
+        let unsure = cx.continued && !self.own && !dropped(Rule::ConfirmBeforeAdding);
+        if unsure { &entitled & &self.up } else { entitled }
     }
 
     fn entitled(&self) -> Option<&Addresses> {
@@ -410,7 +414,8 @@ impl Seat {
         let title = self.title()?.clone();
         let content = title.content.clone();
         if self.steps_aside(&title, cx) {
-            return self.silent().then(|| self.part(&title, cx));
+            let silent = self.silent() || dropped(Rule::SilentBeforeGift);
+            return silent.then(|| self.part(&title, cx));
         }
         if self.given.is_some() || (cx.continued && !self.own) {
             return Some((Why::Confirm, content));
@@ -538,6 +543,11 @@ impl Seat {
         let refused = self.refused.as_ref().map(|(_, until)| *until);
         [claim, offer, refused, Some(self.rest_until), Some(self.check_rest_until)].into_iter().flatten()
     }
+}
+
+/// Whether the holder is this node in its present epoch (rule 7).
+fn names(holder: &Holder, right: &Epoch) -> bool {
+    holder.epoch == *right || dropped(Rule::ThisEpoch)
 }
 
 fn alive(holder: &Holder, cx: &Context<'_>) -> bool {

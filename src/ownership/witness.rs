@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::lease::{Epoch, Holder, Incarnation, NodeName, Nonce};
 use super::message::{Message, Refusal};
+use super::rule::{Rule, dropped};
 use super::time::Time;
 
 /// An epoch, and the choice of witnesses under which somebody wants to close it.
@@ -55,9 +56,12 @@ impl Witness {
         let holder = Holder { node: from, epoch: epoch.clone() };
         let why = if dead {
             Some(Refusal::Dead)
-        } else if witness != Some(self.incarnation) {
+        } else if witness != Some(self.incarnation) && !(witness.is_some() && dropped(Rule::NamedIncarnation))
+        {
             Some(Refusal::Unnamed)
-        } else if self.voted.get(&holder).is_some_and(|rounds| rounds.contains(&round)) {
+        } else if self.voted.get(&holder).is_some_and(|rounds| rounds.contains(&round))
+            && !dropped(Rule::VotedIsVoted)
+        {
             Some(Refusal::Voted)
         } else {
             None
@@ -74,7 +78,12 @@ impl Witness {
     /// it must have run out as well.
     pub(super) fn quiet_at(&self, holder: &Holder, period: Duration) -> Option<Time> {
         let promised = self.promised.get(holder).copied().unwrap_or_default();
-        Some(promised.max(self.started? + period))
+        let restarted = self.started? + period;
+        Some(match () {
+            () if dropped(Rule::NoVoteUnderPromise) => restarted,
+            () if dropped(Rule::SilentAfterStart) => promised,
+            () => promised.max(restarted),
+        })
     }
 
     fn would(&self, me: &NodeName, matter: &Matter<'_>, now: Time) -> bool {

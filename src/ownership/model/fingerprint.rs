@@ -96,8 +96,13 @@ impl Hasher for Fingerprint {
 
     fn write_u64(&mut self, word: u64) {
         if let Some(incarnation) = self.incarnation.take() {
-            self.renamed.push((self.words.len(), Renamed::Nonce(incarnation, word)));
+            // The mark of a question is the moment at which it was asked.
+            let sequence = if word >= TIME { 0 } else { word };
+            self.renamed.push((self.words.len(), Renamed::Nonce(incarnation, sequence)));
             self.words.push(0);
+            if word >= TIME {
+                self.write_u64(word);
+            }
         } else if word >= TIME {
             self.words.push(if word > self.clock {
                 (1 << 40) + (word - self.clock)

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::super::event::Event;
-use super::super::mutant::{Mutant, dropped};
+use super::super::rule::{Rule, dropped};
 use super::super::sim::{address, key, node_name};
-use super::super::timing::{KERNEL_SLACK, whole_lifetime};
+use super::super::timing::{Fence, KERNEL_SLACK, whole_lifetime};
 use super::node::{Hand, Op, Up};
 use super::world::{TICK, World};
 
@@ -23,7 +23,12 @@ impl World {
         let process = self.process(index);
         let Some(op) = process.calls.pop_front() else { return };
         let rest = process.machine.right(clock).map_or(Duration::ZERO, |until| until.since(clock));
-        process.hand = Hand::Checked(op, whole_lifetime(rest));
+        let lifetime = match self.setting.fence {
+            Fence::Lifetimes => whole_lifetime(rest),
+            // The lifetime is only the cleaner.
+            Fence::Exact => rest.min(Duration::from_secs(1)),
+        };
+        self.process(index).hand = Hand::Checked(op, lifetime);
     }
 
     /// The call itself.
@@ -50,12 +55,13 @@ impl World {
         let Hand::Made(op, put, lifetime) = self.process(index).hand else { return };
         let clock = self.clock(index);
         let right = self.process(index).machine.right(clock);
-        let too_long = if dropped(Mutant::LooksOnlyAtTheRight) {
+        let too_long = if dropped(Rule::LifetimeWithinRight) {
             right.is_none()
         } else {
             right.is_none_or(|until| clock + lifetime + KERNEL_SLACK > until)
         };
-        if put && too_long && !dropped(Mutant::DoesNotLookAgain) {
+        let looks = self.setting.fence == Fence::Lifetimes && !dropped(Rule::LookAgain);
+        if put && too_long && looks {
             self.remove(index);
         }
         self.process(index).hand = Hand::Free;
@@ -75,8 +81,12 @@ impl World {
         let fresh = self.nodes[index].up.is_none();
         // The slack is half a second of its own clock.
         let latest = u64::from(half_seconds + 1) * TICK / self.setting.rates[index];
-        let latest = if dropped(Mutant::AddressesForEver) { u64::from(u32::MAX) } else { latest };
-        self.node(index).up = Some(Up { earliest: half_seconds, latest: u32::try_from(latest).unwrap() });
+        let up = if self.setting.fence == Fence::Exact || dropped(Rule::Lifetimes) {
+            Up::FOR_EVER
+        } else {
+            Up { earliest: half_seconds, latest: u32::try_from(latest).unwrap() }
+        };
+        self.node(index).up = Some(up);
         let verb = if fresh { "answers" } else { "goes on answering" };
         self.say(|| format!("{} {verb}, for {} s", node_name(index), lifetime.as_secs()));
     }

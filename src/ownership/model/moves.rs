@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::super::event::Event;
 use super::super::sim::network::Request;
 use super::super::sim::{key, node_name};
-use super::node::{Hand, Node, Sent};
+use super::super::time::Time;
+use super::node::{Hand, Node, Sent, Up};
 use super::world::{Faults, World};
 
 /// One thing that happens. Numbers are a node, and the place of one of its requests.
@@ -17,6 +18,12 @@ pub(super) enum Move {
     Resume(usize),
     Unstall(usize),
     Heal(usize),
+    /// The API server is back.
+    Restore,
+    /// All agents hear each other again.
+    Join,
+    /// A node hears the other agents again.
+    Mend(usize),
     Call(usize),
     /// A call that took long is made.
     Land(usize),
@@ -24,6 +31,8 @@ pub(super) enum Move {
     Stray(usize),
     Tick(usize),
     Deliver(usize),
+    /// A message arrives.
+    Hear(usize),
     /// A node learns what users wrote.
     Learn(usize),
     Vanish(usize),
@@ -42,6 +51,16 @@ pub(super) enum Move {
     Slow(usize),
     Stall(usize),
     Cut(usize),
+    /// The API server does nothing any more.
+    Outage,
+    /// A node is cut off from the other agents.
+    Deafen(usize),
+    /// Two agents do not hear each other any more.
+    Part(usize, usize),
+    /// A message takes long.
+    Straggle(usize),
+    /// A message is lost.
+    Drop(usize),
     Crash(usize),
     PowerOff(usize),
     Late(usize, usize),
@@ -67,6 +86,10 @@ impl Move {
                 | Self::Resume(_)
                 | Self::Unstall(_)
                 | Self::Heal(_)
+                | Self::Restore
+                | Self::Join
+                | Self::Mend(_)
+                | Self::Hear(_)
                 | Self::Call(_)
                 | Self::Land(_)
                 | Self::Tick(_)
@@ -93,16 +116,77 @@ impl World {
                 }
             }
         }
+        // So is a message, and what a node asked of the API server comes in the order of the nodes: what else could be
+        // is a matter of faults. Without messages the worlds are small enough for every order.
+        if let Some(at) = self.letters.iter().position(|letter| !letter.late) {
+            out.push(Move::Hear(at));
+            let victim = self.setting.victim.is_none_or(|victim| victim == self.letters[at].to);
+            if self.faults.all > 0 && self.faults.post > 0 && victim {
+                out.extend([Move::Straggle(at), Move::Drop(at)]);
+            }
+            if !self.setting.coarse {
+                for (index, node) in self.nodes.iter().enumerate() {
+                    self.faults_of(index, node, out);
+                }
+            }
+            return;
+        }
+        if let Some(way) = self.unserved() {
+            return out.push(way);
+        }
+        out.extend((0..self.letters.len()).filter(|at| self.may_hear(*at)).map(Move::Hear));
         for (index, node) in self.nodes.iter().enumerate() {
             self.moves_of(index, node, out);
         }
-        if self.nodes.iter().all(|node| self.lets_time_pass(node)) {
+        if self.setting.talks() || self.setting.coarse {
+            self.keep_first(out);
+        }
+        let rests = self.nodes.iter().all(|node| self.lets_time_pass(node));
+        if rests {
             out.push(Move::Advance);
         }
         for (index, node) in self.nodes.iter().enumerate() {
-            self.faults_of(index, node, out);
+            if rests || !self.setting.coarse {
+                self.faults_of(index, node, out);
+            }
+            self.late_requests(index, node, out);
+        }
+        if self.away {
+            out.push(Move::Restore);
+        }
+        if self.parted.is_some() {
+            out.push(Move::Join);
         }
         self.users(out);
+    }
+
+    /// Of the requests that are not late only the first takes effect next.
+    fn keep_first(&self, out: &mut Vec<Move>) {
+        let mut found = false;
+        out.retain(|way| match *way {
+            Move::Serve(node, at) if !self.nodes[node].sent[at].late => !std::mem::replace(&mut found, true),
+            _ => true,
+        });
+    }
+
+    /// While the API server does nothing an agent waits for no answer: a write may still take effect, a read may not.
+    fn unserved(&self) -> Option<Move> {
+        let nodes = self.nodes.iter().enumerate().filter(|(_, node)| self.away && node.running().is_some());
+        let mut sent = nodes.flat_map(|(index, node)| (0..node.sent.len()).map(move |at| (index, node, at)));
+        sent.find_map(|(index, node, at)| {
+            let sent = &node.sent[at];
+            match &sent.request {
+                Request::ReadNode(_) | Request::ReadTitle(_) => Some(Move::Lose(index, at)),
+                Request::WriteNode(_) | Request::WriteTitle(_) if !sent.told => Some(Move::Tell(index, at)),
+                _ => None,
+            }
+        })
+    }
+
+    /// A message that is late arrives where somebody listens.
+    fn may_hear(&self, at: usize) -> bool {
+        let node = &self.nodes[self.letters[at].to];
+        !node.paused && !node.deaf
     }
 
     fn moves_of(&self, index: usize, node: &Node, out: &mut Vec<Move>) {
@@ -131,11 +215,16 @@ impl World {
         if node.stalled {
             out.push(Move::Unstall(index));
         }
-        if node.cut {
+        if node.cut && !self.away {
             out.push(Move::Heal(index));
         }
-        for (at, sent) in node.sent.iter().enumerate() {
-            requests(index, node, at, sent, out);
+        if node.deaf {
+            out.push(Move::Mend(index));
+        }
+        if !self.away {
+            for (at, sent) in node.sent.iter().enumerate() {
+                requests(index, node, at, sent, out);
+            }
         }
     }
 
@@ -164,11 +253,15 @@ impl World {
 
     fn faults_of(&self, index: usize, node: &Node, out: &mut Vec<Move>) {
         let left = &self.faults;
-        let Some(process) = node.process.as_ref().filter(|_| left.all > 0) else { return };
+        let struck = left.all > 0 && self.setting.victim.is_none_or(|victim| victim == index);
+        let Some(process) = node.process.as_ref().filter(|_| struck) else { return };
         if left.pauses > 0 && !node.paused {
             out.push(Move::Pause(index));
             if process.hand == Hand::Free && !process.calls.is_empty() {
                 out.extend([Move::PauseInCall(index), Move::PauseAfterCall(index), Move::Slow(index)]);
+            }
+            if matches!(process.hand, Hand::Checked(..)) {
+                out.push(Move::PauseAfterCall(index));
             }
         }
         if left.stalls > 0 && !node.stalled && !node.cut {
@@ -177,12 +270,21 @@ impl World {
         if left.cuts > 0 && !node.cut {
             out.push(Move::Cut(index));
         }
+        if left.deaf > 0 && !node.deaf {
+            out.push(Move::Deafen(index));
+        }
         if left.crashes > 0 {
             out.push(Move::Crash(index));
         }
         if left.power > 0 {
             out.push(Move::PowerOff(index));
         }
+    }
+
+    fn late_requests(&self, index: usize, node: &Node, out: &mut Vec<Move>) {
+        let left = &self.faults;
+        let struck = left.all > 0 && self.setting.victim.is_none_or(|victim| victim == index);
+        let Some(process) = node.process.as_ref().filter(|_| struck) else { return };
         if left.late > 0 {
             for (at, sent) in node.sent.iter().enumerate() {
                 if sent.incarnation == process.incarnation && !sent.late && sent.answer.is_none() {
@@ -199,6 +301,13 @@ impl World {
         let left = &self.faults;
         if left.all == 0 {
             return;
+        }
+        if left.parted > 0 && self.parted.is_none() {
+            let pairs = (0..self.nodes.len()).flat_map(|one| (0..one).map(move |other| (other, one)));
+            out.extend(pairs.map(|(one, other)| Move::Part(one, other)));
+        }
+        if left.outages > 0 && !self.away {
+            out.push(Move::Outage);
         }
         let spec = &self.specs.vips[&key(0)];
         for (index, node) in self.nodes.iter().enumerate() {
@@ -229,6 +338,18 @@ impl World {
             Move::Resume(node) => self.node(node).paused = false,
             Move::Unstall(node) => self.node(node).stalled = false,
             Move::Heal(node) => self.node(node).cut = false,
+            Move::Mend(node) => self.node(node).deaf = false,
+            Move::Hear(at) => self.hear(at),
+            Move::Straggle(at) => self.straggle(at),
+            Move::Drop(at) => drop(self.letters.remove(at)),
+            Move::Deafen(node) => {
+                self.node(node).deaf = true;
+                self.letters.retain(|letter| letter.late || (letter.from != node && letter.to != node));
+            }
+            Move::Part(one, other) => self.parted = Some((one, other)),
+            Move::Join => self.parted = None,
+            Move::Outage => self.outage(),
+            Move::Restore => self.restore(),
             Move::Call(node) => self.call(node),
             Move::Land(node) => {
                 self.land(node);
@@ -276,24 +397,17 @@ impl World {
                 self.node(node).paused = true;
             }
             Move::PauseAfterCall(node) => {
-                self.check(node);
+                if self.process(node).hand == Hand::Free {
+                    self.check(node);
+                }
                 self.land(node);
                 self.node(node).paused = true;
             }
             Move::Slow(node) => self.check(node),
             Move::Stall(node) => self.node(node).stalled = true,
-            Move::Cut(node) => {
-                let node = self.node(node);
-                node.cut = true;
-                node.stalled = false;
-                node.sent.iter_mut().for_each(|sent| sent.late = true);
-            }
+            Move::Cut(node) => self.cut(node),
             Move::Crash(node) => self.kill(node),
-            Move::PowerOff(node) => {
-                self.kill(node);
-                self.node(node).up = None;
-                self.node(node).stray = None;
-            }
+            Move::PowerOff(node) => self.power_off(node),
             Move::Leave(node) => {
                 self.process(node).leaving = true;
                 self.give(node, Event::Leave);
@@ -310,13 +424,51 @@ impl World {
         self.judge();
     }
 
+    fn outage(&mut self) {
+        self.away = true;
+        (0..self.nodes.len()).for_each(|node| self.cut(node));
+    }
+
+    fn restore(&mut self) {
+        self.away = false;
+        (0..self.nodes.len()).for_each(|node| self.node(node).cut = false);
+    }
+
+    fn power_off(&mut self, index: usize) {
+        self.kill(index);
+        let node = self.node(index);
+        (node.up, node.stray, node.deadline) = (None, None, Time::default());
+    }
+
+    fn cut(&mut self, index: usize) {
+        let node = self.node(index);
+        node.cut = true;
+        node.stalled = false;
+        node.sent.iter_mut().for_each(|sent| sent.late = true);
+    }
+
     fn edit(&mut self, change: impl FnMut(&mut super::super::sim::placement::Spec)) {
         Rc::make_mut(&mut self.specs).vips.get_mut(&key(0)).into_iter().for_each(change);
     }
 
     fn pay(&mut self, way: Move) {
-        let Faults { all, late, pauses, stalls, cuts, crashes, power, preferred, leaves, deleted, meddled } =
-            &mut self.faults;
+        let Faults {
+            all,
+            late,
+            pauses,
+            stalls,
+            cuts,
+            crashes,
+            power,
+            preferred,
+            leaves,
+            deleted,
+            meddled,
+            post,
+            deaf,
+            parted,
+            outages,
+        } = &mut self.faults;
         let kind = match way {
             Move::Late(..) | Move::Hold(..) => late,
             Move::Pause(_) | Move::PauseInCall(_) | Move::PauseAfterCall(_) | Move::Slow(_) => pauses,
@@ -328,6 +480,10 @@ impl World {
             Move::Leave(_) | Move::Abandon(_) => leaves,
             Move::Delete | Move::Create => deleted,
             Move::Meddle(_) => meddled,
+            Move::Straggle(_) | Move::Drop(_) => post,
+            Move::Deafen(_) => deaf,
+            Move::Part(..) => parted,
+            Move::Outage => outages,
             _ => return,
         };
         *kind -= 1;
@@ -344,7 +500,7 @@ impl World {
         for index in 0..self.nodes.len() {
             let node = self.node(index);
             node.ticked = node.process.is_none();
-            if let Some(up) = &mut node.up {
+            if let Some(up) = node.up.as_mut().filter(|up| **up != Up::FOR_EVER) {
                 up.earliest = up.earliest.saturating_sub(1);
                 up.latest -= 1;
             }

@@ -10,6 +10,7 @@ use super::super::machine::Machine;
 use super::super::sim::api::Change;
 use super::super::sim::network::Request;
 use super::super::sim::placement::Specs;
+use super::super::time::Time;
 
 /// A call to the kernel that waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +58,8 @@ pub(super) struct Process {
     pub(super) up: bool,
     pub(super) specs: Rc<Specs>,
     pub(super) want: Option<Want>,
+    /// Whether it has told the fence of a right.
+    pub(super) bound: bool,
     pub(super) leaving: bool,
     pub(super) done: bool,
 }
@@ -68,11 +71,18 @@ pub(super) struct Up {
     pub(super) latest: u32,
 }
 
+impl Up {
+    /// Behind an exact fence the lifetime is only the cleaner.
+    pub(super) const FOR_EVER: Self = Self { earliest: u32::MAX, latest: u32::MAX };
+}
+
 #[derive(Clone)]
 #[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(super) struct Node {
     pub(super) process: Option<Process>,
     pub(super) up: Option<Up>,
+    /// What the fence was told last, where it is exact: nothing is answered from then on.
+    pub(super) deadline: Time,
     /// The kernel lost the address and the process has not heard of it.
     pub(super) vanished: bool,
     /// A call of a former life that may still be made: only where the host lock is dropped.
@@ -81,7 +91,10 @@ pub(super) struct Node {
     pub(super) ticked: bool,
     pub(super) paused: bool,
     pub(super) stalled: bool,
+    /// Cut off from the API server.
     pub(super) cut: bool,
+    /// Cut off from the other agents.
+    pub(super) deaf: bool,
 }
 
 impl Node {
@@ -89,6 +102,7 @@ impl Node {
         Self {
             process: None,
             up: None,
+            deadline: Time::default(),
             vanished: false,
             stray: None,
             sent: Vec::new(),
@@ -96,6 +110,7 @@ impl Node {
             paused: false,
             stalled: false,
             cut: false,
+            deaf: false,
         }
     }
 
@@ -109,16 +124,17 @@ impl Node {
         !self.paused && !self.stalled && !self.cut
     }
 
-    pub(super) fn digest(&self, state: &mut impl Hasher) {
-        let flags = [self.vanished, self.ticked, self.paused, self.stalled, self.cut];
-        (self.up, flags, self.stray).hash(state);
+    pub(super) fn digest(&self, clock: Time, state: &mut impl Hasher) {
+        let flags = [self.vanished, self.ticked, self.paused, self.stalled, self.cut, self.deaf];
+        let deadline = Some(self.deadline).filter(|deadline| clock < *deadline);
+        (self.up, flags, self.stray, deadline).hash(state);
         for sent in &self.sent {
             let alive = self.process.as_ref().is_some_and(|process| process.incarnation == sent.incarnation);
             (alive, sent.late, sent.told).hash(state);
             (&sent.request, &sent.answer).hash(state);
         }
         let Some(process) = &self.process else { return state.write_u8(0) };
-        (process.listed, process.up, process.leaving, process.hand).hash(state);
+        (process.listed, process.up, process.leaving, process.bound, process.hand).hash(state);
         (&process.machine, &process.watch, &process.calls, &process.want).hash(state);
         process.specs.hash(state);
     }

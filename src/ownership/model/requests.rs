@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::event::{Event, NodeWrite, TitleWrite, Why};
 use super::super::lease::Expect;
-use super::super::mutant::{Mutant, dropped};
+use super::super::rule::{Rule, dropped};
 use super::super::sim::api::{Api, Change};
 use super::super::sim::network::Request;
 use super::super::sim::{address, key, node_name};
@@ -174,7 +174,7 @@ pub(super) fn possible(api: &Api, request: &Request) -> bool {
 
 /// Makes a write one that expects whatever is there, where the compare-and-swap is dropped.
 fn overwriting_node(api: &Api, mut write: NodeWrite) -> NodeWrite {
-    if !write.open && dropped(Mutant::ClosesByOverwriting) {
+    if !write.open && dropped(Rule::CloseByCas) {
         write.expect = api.nodes.get(&write.node).map_or(Expect::Absent, |lease| Expect::At(lease.version));
     }
     write
@@ -182,10 +182,10 @@ fn overwriting_node(api: &Api, mut write: NodeWrite) -> NodeWrite {
 
 fn overwriting_title(api: &Api, mut write: TitleWrite) -> TitleWrite {
     let dropped = match write.why {
-        Why::Claim => dropped(Mutant::ClaimsByOverwriting),
-        Why::Retire => dropped(Mutant::RetiresByOverwriting),
-        Why::Confirm => dropped(Mutant::ConfirmsByOverwriting),
-        Why::Gift | Why::Release => dropped(Mutant::GivesByOverwriting),
+        Why::Claim => dropped(Rule::ClaimByCas),
+        Why::Retire => dropped(Rule::RetireByCas),
+        Why::Confirm => dropped(Rule::ConfirmByCas),
+        Why::Gift | Why::Release => dropped(Rule::GiveByCas),
         _ => false,
     };
     if dropped {

@@ -1,10 +1,12 @@
 //! What happens, in words.
 
 use super::super::event::{Action, NodeWrite, TitleWrite, Why};
+use super::super::message::Message;
 use super::super::sim::network::Request;
 use super::super::sim::node_name;
 use super::moves::Move;
 use super::node::Sent;
+use super::post::Letter;
 use super::world::World;
 
 impl World {
@@ -19,6 +21,15 @@ impl World {
             Move::Resume(node) => format!("{} wakes up", node_name(node)),
             Move::Unstall(node) => format!("the watch of {} goes on", node_name(node)),
             Move::Heal(node) => format!("{} reaches the API server again", node_name(node)),
+            Move::Mend(node) => format!("{} hears the other agents again", node_name(node)),
+            Move::Hear(i) | Move::Straggle(i) | Move::Drop(i) => letter(way, &self.letters[i]),
+            Move::Outage => "the API server does nothing any more".into(),
+            Move::Part(one, other) => {
+                format!("{} and {} do not hear each other any more", node_name(one), node_name(other))
+            }
+            Move::Join => "all agents hear each other again".into(),
+            Move::Restore => "the API server is back".into(),
+            Move::Deafen(node) => format!("{} is cut off from the other agents", node_name(node)),
             Move::Land(node) => format!("the call to the kernel of {} is made at last", node_name(node)),
             Move::Stray(node) => format!("a call of the former agent of {} is made", node_name(node)),
             Move::Deliver(node) => format!("the watch of {} delivers one change", node_name(node)),
@@ -90,6 +101,26 @@ impl World {
         };
         self.say(|| format!("   the {} of {} {text}", request(&sent.request), node_name(node)));
     }
+}
+
+fn letter(way: Move, letter: &Letter) -> String {
+    let Letter { from, to, message, .. } = letter;
+    let fate = match way {
+        Move::Hear(_) => "arrives",
+        Move::Straggle(_) => "is late",
+        _ => "is lost",
+    };
+    let text = match message {
+        Message::Ask { .. } => "question for a promise",
+        Message::Promise { .. } => "promise",
+        Message::Refuse { .. } => "refusal",
+        Message::Canvass { binding: false, .. } => "question who would vote",
+        Message::Canvass { .. } => "call to vote",
+        Message::Vote { binding: false, .. } => "word that it would vote",
+        Message::Vote { .. } => "vote",
+        Message::Silent { .. } => "word that it is silent",
+    };
+    format!("the {text} of {} to {} {fate}", node_name(*from), node_name(*to))
 }
 
 fn request(request: &Request) -> String {

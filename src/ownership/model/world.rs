@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use super::super::event::{Action, Event};
 use super::super::machine::Machine;
-use super::super::mutant::{Mutant, dropped};
+use super::super::rule::{Rule, dropped};
 use super::super::sim::api::Api;
 use super::super::sim::network::Request;
 use super::super::sim::placement::{Spec, Specs};
 use super::super::sim::{address, key, node_name};
 use super::super::source::Mode;
 use super::super::time::Time;
-use super::super::timing::Timing;
+use super::super::timing::{Fence, Timing};
 use super::fingerprint::{Fingerprint, INCARNATION, TIME, VERSION};
 use super::node::{Hand, Node, Op, Process, Sent};
+use super::post::Letter;
 
 /// A tick of the world, in nanoseconds.
 pub(super) const TICK: u64 = 500_000_000;
@@ -46,6 +47,14 @@ pub(super) struct Faults {
     pub(super) deleted: u8,
     /// A node Lease that somebody deletes by hand.
     pub(super) meddled: u8,
+    /// A message that is late or gets lost.
+    pub(super) post: u8,
+    /// A node cut off from the other agents.
+    pub(super) deaf: u8,
+    /// Two agents that do not hear each other.
+    pub(super) parted: u8,
+    /// An API server that does nothing for a while.
+    pub(super) outages: u8,
 }
 
 /// What is the same in all states of one search.
@@ -54,6 +63,13 @@ pub(super) struct Setting {
     pub(super) timing: Timing,
     /// What each clock advances in a tick, in nanoseconds.
     pub(super) rates: Vec<u64>,
+    pub(super) fence: Fence,
+    /// Whether no fault that is left is to cost the address for a moment.
+    pub(super) unbroken: bool,
+    /// The only node that may be struck by what strikes one node, where not all.
+    pub(super) victim: Option<usize>,
+    /// Whether what strikes a node strikes it only when nothing else is to be done at that tick.
+    pub(super) coarse: bool,
 }
 
 impl Setting {
@@ -74,7 +90,32 @@ impl Setting {
             period: ticks(6),
             ask: ticks(2),
         };
-        Self { timing, rates: percent.iter().map(|percent| TICK / 100 * percent).collect() }
+        let rates = percent.iter().map(|percent| TICK / 100 * percent).collect();
+        Self { timing, rates, fence: Fence::Lifetimes, unbroken: false, victim: None, coarse: false }
+    }
+
+    /// The same nodes behind an exact fence.
+    pub(super) fn exact(self) -> Self {
+        Self { fence: Fence::Exact, ..self }
+    }
+
+    /// The same nodes, each struck only between ticks.
+    pub(super) fn coarse(self) -> Self {
+        Self { coarse: true, ..self }
+    }
+
+    /// The same nodes, which live on promises as soon as they can.
+    pub(super) fn with_witnesses(self, source: Mode) -> Self {
+        let ticks = |count: u64| Duration::from_nanos(count * TICK);
+        let nearly = |count: u64| ticks(count).saturating_sub(Duration::from_millis(50));
+        let period = ticks(3);
+        let timing = Timing { source, period, ask: nearly(1), renew: nearly(2), ..self.timing };
+        Self { timing, ..self.exact() }
+    }
+
+    /// Whether agents talk to each other.
+    pub(super) fn talks(&self) -> bool {
+        self.timing.source != Mode::Lease
     }
 }
 
@@ -86,6 +127,12 @@ pub(super) struct World {
     pub(super) api: Rc<Api>,
     pub(super) nodes: Vec<Rc<Node>>,
     pub(super) specs: Rc<Specs>,
+    /// Messages on their way.
+    pub(super) letters: Vec<Letter>,
+    /// Two agents that do not hear each other.
+    pub(super) parted: Option<(usize, usize)>,
+    /// The API server does nothing.
+    pub(super) away: bool,
     pub(super) faults: Faults,
     incarnations: u64,
     /// Readable, when asked for.
@@ -104,6 +151,9 @@ impl World {
             nodes: setting.rates.iter().map(|_| Rc::new(Node::off())).collect(),
             setting: Rc::new(setting),
             specs: Rc::new(specs),
+            letters: Vec::new(),
+            parted: None,
+            away: false,
             faults,
             incarnations: INCARNATION,
             story: None,
@@ -138,17 +188,21 @@ impl World {
         self.faults.hash(print);
         self.api.nodes.hash(print);
         self.api.titles.hash(print);
-        self.specs.hash(print);
+        (&self.specs, self.parted, self.away).hash(print);
         for (index, node) in self.nodes.iter().enumerate() {
             print.clock = self.clock(index).0;
-            node.digest(print);
+            node.digest(self.clock(index), print);
         }
+        self.digest_letters(print);
         print.take()
     }
 
     /// The nodes that answer.
     pub(super) fn owners(&self) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|node| self.nodes[*node].up.is_some()).collect()
+        let open = |node: usize| {
+            self.setting.fence == Fence::Lifetimes || self.clock(node) < self.nodes[node].deadline
+        };
+        (0..self.nodes.len()).filter(|node| self.nodes[*node].up.is_some() && open(*node)).collect()
     }
 
     /// Looks whether a promise is broken.
@@ -159,6 +213,9 @@ impl World {
         }
         if let ([one], true) = (&owners[..], self.api.titles.is_empty()) {
             self.fail(format!("{} answers although the Lease of the address is gone", node_name(*one)));
+        }
+        if owners.is_empty() && self.setting.unbroken {
+            self.fail("nobody answers".into());
         }
     }
 
@@ -185,14 +242,28 @@ impl World {
 
     /// A world in which one node has had the address for a while.
     pub(super) fn owned(setting: Setting, faults: Faults) -> Self {
-        let mut world = Self::new(setting, Faults::default());
-        for _ in 0..8 {
+        // Until it is there nobody has it.
+        let unbroken = setting.unbroken;
+        let mut world = Self::new(Setting { unbroken: false, ..setting }, Faults::default());
+        let ticks = if world.setting.talks() { 30 } else { 8 };
+        for _ in 0..ticks {
             world.settle();
             world.make(super::moves::Move::Advance);
         }
         world.settle();
+        let source = world.setting.timing.source;
+        assert!(world.api.nodes.values().all(|lease| lease.source.mode() == source), "{:?}", world.api.nodes);
+        Rc::make_mut(&mut world.setting).unbroken = unbroken;
         world.faults = faults;
+        world.judge();
         world
+    }
+
+    /// The same world, in which only the owner is struck.
+    pub(super) fn striking_the_owner(mut self) -> Self {
+        let owner = self.owners().first().copied();
+        Rc::make_mut(&mut self.setting).victim = owner;
+        self
     }
 
     /// Starts the agent of a node.
@@ -211,11 +282,13 @@ impl World {
             up: false,
             specs,
             want: None,
+            bound: false,
             leaving: false,
             done: false,
         });
         node.ticked = true;
         node.vanished = false;
+        self.introduce(index);
         self.send(index, Request::List);
     }
 
@@ -223,7 +296,7 @@ impl World {
     pub(super) fn kill(&mut self, index: usize) {
         let node = self.node(index);
         if let Some(Process { hand: Hand::Checked(Op::Set(true) | Op::Extend, lifetime), .. }) = &node.process
-            && dropped(Mutant::TwoAgents)
+            && dropped(Rule::HostLock)
         {
             node.stray = Some(*lifetime);
         }
@@ -235,6 +308,7 @@ impl World {
         for sent in &mut node.sent {
             sent.late = true;
         }
+        self.letters.retain(|letter| letter.to != index);
         self.bury_requests();
     }
 
@@ -258,7 +332,14 @@ impl World {
 
     pub(super) fn feed(&mut self, index: usize, event: Event) {
         let clock = self.clock(index);
-        for action in self.process(index).machine.step(event, clock) {
+        let process = self.process(index);
+        let actions = process.machine.step(event, clock);
+        let right = process.machine.right(clock);
+        // As long as this life had no right the fence stays as the former one left it.
+        if std::mem::replace(&mut process.bound, right.is_some()) || right.is_some() {
+            self.node(index).deadline = right.unwrap_or_default();
+        }
+        for action in actions {
             self.perform(index, action);
         }
     }
@@ -283,22 +364,24 @@ impl World {
                     process.calls.push_back(Op::Extend);
                 }
             }
-            // Without witnesses agents have nothing to say to each other.
-            Action::Began(_) | Action::Ended(_) | Action::Send { .. } => {}
+            Action::Send { to, message } => self.post(index, &to, message),
+            Action::Began(_) | Action::Ended(_) => {}
             Action::Done => self.process(index).done = true,
         }
     }
 
     fn send(&mut self, index: usize, request: Request) {
+        let away = self.away;
         let node = self.node(index);
         let Some(incarnation) = node.process.as_ref().map(|process| process.incarnation) else { return };
         let late = node.cut;
+        let most = if away { 2 } else { MOST_SENT };
         let same =
             |sent: &Sent| sent.incarnation == incarnation && sent.answer.is_none() && sent.request == request;
         if matches!(request, Request::ReadNode(_) | Request::ReadTitle(_)) && node.sent.iter().any(same) {
             return;
         }
-        if node.sent.len() >= MOST_SENT {
+        if node.sent.len() >= most {
             let done = node.sent.iter().position(|sent| sent.told || sent.incarnation != incarnation);
             done.map(|done| node.sent.remove(done));
         }
