@@ -14,6 +14,8 @@ pub mod observe;
 pub mod ocf;
 pub mod ownership;
 pub mod placement;
+#[cfg(test)]
+mod rooms_test;
 pub mod standalone;
 #[cfg(test)]
 mod wall_clock_test;

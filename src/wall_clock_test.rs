@@ -25,7 +25,8 @@ fn the_wall_clock_is_only_read_for_people() {
     assert_eq!(read, MAY);
 }
 
-fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+/// All sources in a folder, however deep.
+pub(crate) fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
