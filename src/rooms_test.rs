@@ -42,7 +42,7 @@ const IMPURE: [&str; 20] = [
     "TcpListener",
     "Instant",
     "SystemTime",
-    "Timestamp::now",
+    "jiff",
     "println!",
 ];
 const KUBERNETES: [&str; 2] = ["kube", "k8s_openapi"];
