@@ -10,6 +10,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::Instant,
 };
 
@@ -123,23 +124,30 @@ fn snapshot(cluster: &Cluster, name: &str) {
 
 /// Makes the cluster as it was before the test: no fault, the agents at work, no `VirtualIP`, no address of ours.
 fn clean(cluster: &Cluster) -> lab::Result<()> {
-    cluster.repair()?;
-    if !cluster.has_agents()? {
+    if !cluster.repair()? {
         cluster.install()?;
     }
-    // Waits until they are gone.
-    cluster.kubectl(&["delete", "virtualips", "--all", "--all-namespaces", "--timeout=60s"])?;
-    welcome(cluster)?;
+    thread::scope(|scope| {
+        let welcome = scope.spawn(|| welcome(cluster));
+        // Waits until they are gone.
+        cluster.kubectl(&["delete", "virtualips", "--all", "--all-namespaces", "--timeout=60s"])?;
+        welcome.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
     cluster.nodes().iter().try_for_each(silent)
 }
 
 /// No node is on standby, and none has a label of a test.
 fn welcome(cluster: &Cluster) -> lab::Result<()> {
-    cluster.kubectl(&["label", "nodes", "--all", &format!("{LABEL}-")])?;
-    let standby = "jsonpath={.items[?(@.spec.standby==true)].metadata.name}";
-    for name in cluster.kubectl(&["get", "virtualipnodes", "-o", standby])?.split_whitespace() {
-        let back = r#"{"spec": {"standby": false}}"#;
-        cluster.kubectl(&["patch", "virtualipnode", name, "--type=merge", "--patch", back])?;
+    let found = cluster.get(&["nodes,virtualipnodes"])?;
+    for object in found["items"].as_array().into_iter().flatten() {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        if object["metadata"]["labels"].get(LABEL).is_some() {
+            cluster.kubectl(&["label", "node", name, &format!("{LABEL}-")])?;
+        }
+        if object["spec"]["standby"] == true {
+            let back = r#"{"spec": {"standby": false}}"#;
+            cluster.kubectl(&["patch", "virtualipnode", name, "--type=merge", "--patch", back])?;
+        }
     }
     Ok(())
 }

@@ -59,6 +59,9 @@ impl Cluster {
         let nodes = nodes.map(|(index, plan)| Node::new(&around, index, plan)).collect::<Result<_>>()?;
         let cluster = Self { nodes, client, wire, plane, state, seen: Seen::default(), janitor };
         cluster.boot(&pause)?;
+        run::until("every node is registered", Duration::from_mins(1), || {
+            cluster.kubectl(&[&["get".to_owned()], cluster.spelled().as_slice()].concat()).map(Some)
+        })?;
         cluster.wait_nodes_ready()?;
         Ok(cluster)
     }
@@ -199,12 +202,13 @@ impl Cluster {
     /// # Errors
     /// When one is not within a minute.
     pub fn wait_nodes_ready(&self) -> Result<()> {
-        let names: Vec<_> = self.nodes.iter().map(|node| format!("node/{}", node.name())).collect();
-        run::until("every node is registered", Duration::from_mins(1), || {
-            self.kubectl(&[&["get".to_owned()], names.as_slice()].concat()).map(Some)
-        })?;
         let ready = ["wait", "--for=condition=Ready", "--timeout=60s"].map(str::to_owned);
-        self.kubectl(&[&ready, names.as_slice()].concat()).map(drop)
+        self.kubectl(&[&ready, self.spelled().as_slice()].concat()).map(drop)
+    }
+
+    /// The nodes, as kubectl names them.
+    fn spelled(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("node/{}", node.name())).collect()
     }
 
     /// Loads an image into every node.

@@ -72,15 +72,20 @@ impl Cluster {
         Ok(!found.is_empty())
     }
 
-    /// Undoes every fault and waits until all is well: API server, nodes, and agents where they are installed.
+    /// Undoes every fault and waits until all is well: API server, nodes, and agents where they are installed. Says
+    /// whether they are.
     ///
     /// # Errors
     /// When something does not come up.
-    pub fn repair(&self) -> Result<()> {
+    pub fn repair(&self) -> Result<bool> {
         self.control_plane().repair()?;
         self.on_every_node(Node::repair)?;
         self.wait_nodes_ready()?;
-        if self.has_agents()? { self.wait_agents_ready() } else { Ok(()) }
+        let there = self.has_agents()?;
+        if there {
+            self.wait_agents_ready()?;
+        }
+        Ok(there)
     }
 
     /// The pod of a node's agent.

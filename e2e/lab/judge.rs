@@ -15,8 +15,9 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read},
     net::IpAddr,
-    path::PathBuf,
+    path::Path,
     process::{Child, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -182,8 +183,14 @@ impl Verdict {
     }
 }
 
-/// Builds the observer, where it is not up to date, and says where it is.
-fn observer() -> Result<PathBuf> {
+/// Builds the observer, where it is not up to date, once in the life of this process, and says where it is.
+fn observer() -> Result<&'static Path> {
+    static BUILT: Mutex<Option<&'static Path>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = *built {
+        return Ok(path);
+    }
     run::run(image::cargo(&["build", "--quiet", "--example", "observer"]))?;
-    Ok(image::target().join("debug/examples/observer"))
+    let path = image::target().join("debug/examples/observer");
+    Ok(built.insert(path.leak()))
 }
