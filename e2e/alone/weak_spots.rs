@@ -1,5 +1,5 @@
 //! The weak spots of IPaddr2 that are a matter of what happens between two looks, by their numbers; those of its actions are in
-//! `e2e/ocf/cases.yaml`, those of a cluster in `e2e/tests/weak_spots.rs`.
+//! `e2e/ocf/cases.yaml`, those of a cluster are in `e2e/tests`, named so.
 
 use std::{
     thread,

@@ -92,7 +92,9 @@ pub fn cargo(words: &[&str]) -> Command {
     let mut cargo = command(&[env::var("CARGO").as_deref().unwrap_or("cargo")]);
     cargo.args(words).current_dir(root());
     for (name, _) in env::vars_os() {
-        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        // The last for packages that have a build script, as ours.
+        let told =
+            ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_", "OUT_DIR"];
         if told.iter().any(|told| name.to_string_lossy().starts_with(told)) {
             cargo.env_remove(name);
         }

@@ -19,6 +19,7 @@ super::tests![
     an_address_of_a_pacemaker_on_the_node_is_left_alone,
     weak_spot_8_a_stale_address_is_removed_when_the_agent_starts_and_the_healthy_one_does_not_notice,
     a_foreign_host_that_claims_the_address_is_answered_and_told_of,
+    without_conflict_detection_nobody_is_asked_answered_or_told_of,
 ];
 
 /// The client's hardware address.
@@ -143,6 +144,34 @@ fn a_foreign_host_that_claims_the_address_is_answered_and_told_of(lab: &Cluster)
     let defended = |mac: &str, at: u64| mac != Stranger::MAC && at > claimed;
     assert!(seen.announcements.iter().any(|said| defended(&said.mac, said.at_us)), "nobody defended it");
     assert_eq!(ending.verdict.owners("192.168.200.200")?, [owner]);
+    Ok(())
+}
+
+/// A second one, of the same host's, shows that there was time to.
+fn without_conflict_detection_nobody_is_asked_answered_or_told_of(lab: &Cluster) -> Outcome {
+    let (careless, careful) = (Vip::dual("careless", 200), Vip::dual("careful", 201));
+    let stranger = Stranger::plug(lab)?;
+    let claimed: [IpAddr; 2] = [[192, 168, 200, 200].into(), [192, 168, 200, 201].into()];
+    lab.client_exec(&["ip", "address", "add", "192.168.200.200/32", "dev", "eth0"])?;
+    let manifest = careless.manifest().replace("spec: {", "spec: {conflictDetection: None, ");
+    let started = lab.apply(&manifest).and_then(|_| settled(lab, &careless));
+    lab.client_exec(&["ip", "address", "del", "192.168.200.200/32", "dev", "eth0"])?;
+    let owner = started?;
+    lab.apply(&careful.manifest())?;
+    settled(lab, &careful)?;
+    let watch = lab.watch(&claimed.map(|address| address.to_string()))?;
+    for address in claimed {
+        stranger.claim(address)?;
+    }
+    told_of_foreigner(lab, &careful)?;
+    watch.stop()?;
+    let told = |of: &str| lab.kubectl(&["get", "vip", "careless", "-o", of]);
+    let conflict = told(r#"jsonpath={.status.conditions[?(@.type=="AddressConflict")].status}"#)?;
+    assert!(conflict != "True", "{conflict}");
+    let uid = told("jsonpath={.metadata.uid}")?;
+    let about = format!("--field-selector=reason=AddressConflict,involvedObject.uid={uid}");
+    assert_eq!(lab.kubectl(&["get", "events", &about, "-o", "name"])?, "");
+    assert_eq!(settled(lab, &careless)?, owner);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod acceptance;
 mod admission;
 mod agents;
+mod changes;
 mod chaos;
 mod conflicts;
 mod faults;
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Case> {
         realtime::all(),
         on_the_wire(nodes::all()),
         on_the_wire(links::all()),
+        on_the_wire(changes::all()),
         on_the_wire(foreign::all()),
         on_the_wire(outages::all()),
         peers::all(),

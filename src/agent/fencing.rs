@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::deadline::now;
 use crate::api::{FenceKind, NodeFence};
 use crate::network::fence::{self, Cell};
-use crate::network::{Kernel, Spot};
+use crate::network::{Kernel, Spot, leisure, together, turn};
 use crate::observe::with_causes;
 use crate::ownership::{Fence, Time, whole_lifetime};
 
@@ -19,8 +19,9 @@ const REVIEW: Duration = Duration::from_secs(1);
 /// For how long the fence stands before an address that is about to come, but does not.
 const AHEAD: Duration = Duration::from_secs(2);
 
-/// Whole seconds for which the kernel keeps an address behind the exact fence after the right has ended, so that it need not
-/// be told of each renewal. No longer than an address may be there whose fence somebody takes away after the agent died.
+/// Whole seconds for which the kernel keeps one of a few addresses behind the exact fence after the right has ended, so that it
+/// need not be told of each renewal; see [`leisure`] for many. No longer than an address may be there whose fence somebody
+/// takes away after the agent died.
 const SPARE: u32 = 3;
 
 /// So much before its time the kernel may remove an address: it rounds to be rid of many at once.
@@ -88,6 +89,22 @@ impl Fencing {
             }
         }
         !self.broken
+    }
+
+    /// Puts the fence also where the kernel might answer for these addresses besides, and says whether it stands there.
+    pub fn guard_beside(&mut self, links: impl IntoIterator<Item = u32>) -> bool {
+        let Some(fence) = &mut self.fence else { return false };
+        for link in links {
+            if let Err(error) = fence.guard_beside(link) {
+                warn!(
+                    link,
+                    reason = with_causes(&error),
+                    "no exact fence where addresses may be answered for, too"
+                );
+                return false;
+            }
+        }
+        true
     }
 
     /// Puts the fence before addresses that are about to come. The first one of an interface takes milliseconds, in which
@@ -160,14 +177,33 @@ pub struct Grant {
     pub lifetime: u32,
     /// The exact fence stands before it.
     pub fenced: bool,
+    /// Behind the fence: the whole seconds that are added since there are many of them.
+    leisure: u32,
 }
 
 impl Grant {
-    /// Under a right until `until`, given at `now`; none where no whole second fits.
+    /// Under a right until `until`, given at `now` to one of so many addresses; none where no whole second fits.
     #[must_use]
-    pub fn of(until: Time, now: Time, fenced: bool) -> Option<Self> {
+    pub fn of(until: Time, now: Time, fenced: bool, addresses: usize) -> Option<Self> {
+        let leisure = if fenced { leisure(addresses) } else { 0 };
         let lifetime = lifetime(until.since(now), fenced);
-        (lifetime > 0).then_some(Self { until, lifetime, fenced })
+        (lifetime > 0).then(|| Self { until, lifetime: lifetime.saturating_add(leisure), fenced, leisure })
+    }
+
+    /// Of addresses that the kernel keeps until then, if that is known, each with a number that stays the same: those that
+    /// it must be told of now. Behind the fence these are few at a time, and none as long as all last.
+    pub fn due<T>(&self, addresses: impl Iterator<Item = (T, usize, Option<Time>)> + Clone) -> Vec<T> {
+        let ends_before = |number: usize, lasts: Option<Time>, until: Time| {
+            !self.fenced || lasts.is_none_or(|lasts| before(lasts, number, self.leisure) < until)
+        };
+        if !addresses.clone().any(|(_, number, lasts)| ends_before(number, lasts, self.until)) {
+            return Vec::new();
+        }
+        let soon = self.until + together(self.leisure);
+        addresses
+            .filter(|(_, number, lasts)| ends_before(*number, *lasts, soon))
+            .map(|(what, ..)| what)
+            .collect()
     }
 
     /// Whether what was given before now may outlast the right, which behind the fence it may.
@@ -184,6 +220,16 @@ impl Grant {
     pub fn lasts(&self, began: Time) -> Time {
         began + Duration::from_secs(self.lifetime.into()).saturating_sub(EARLY)
     }
+}
+
+/// Until when nothing is due behind the fence for an address with this number, that lasts until then, one of so many.
+#[must_use]
+pub fn before_turn(lasts: Time, number: usize, addresses: usize) -> Time {
+    before(lasts, number, leisure(addresses))
+}
+
+fn before(lasts: Time, number: usize, leisure: u32) -> Time {
+    Time(lasts.0.saturating_sub(u64::try_from(turn(number, leisure).as_nanos()).unwrap_or(u64::MAX)))
 }
 
 /// The whole seconds that the kernel may keep an address when the right runs for another `rest`.
@@ -212,13 +258,54 @@ mod tests {
         assert_eq!(rests.map(|rest| lifetime(rest, true)), [6, 5, 4, 0]);
     }
 
+    const RIGHT: Duration = Duration::from_millis(2_700);
+
+    fn at(milliseconds: u64) -> Time {
+        Time(milliseconds * 1_000_000)
+    }
+
+    /// In which milliseconds so many addresses, which came together, are renewed within ten minutes, and how many each time.
+    fn renewals(addresses: usize, every: u64) -> Vec<(u64, usize)> {
+        let grant = |now: u64| Grant::of(at(now) + RIGHT, at(now), true, addresses).unwrap();
+        let mut lasts = vec![grant(0).lasts(at(0)); addresses];
+        let mut renewals = Vec::new();
+        for now in (0..600_000).step_by(usize::try_from(every).unwrap()) {
+            let grant = grant(now);
+            let due = grant.due(lasts.iter().enumerate().map(|(n, lasts)| (n, n, Some(*lasts))));
+            assert!(due.iter().all(|n| lasts[*n] > at(now)), "what is renewed is still there");
+            for n in &due {
+                lasts[*n] = grant.lasts(at(now));
+            }
+            renewals.extend((!due.is_empty()).then_some((now, due.len())));
+            assert!(
+                lasts.iter().all(|lasts| *lasts >= grant.until),
+                "a successor finds all for as long as the right runs"
+            );
+        }
+        renewals
+    }
+
     #[test]
-    fn what_is_behind_the_fence_is_given_time_again_when_it_would_end_before_the_right() {
-        let renewed = |second: u64| Time(second * 1_000_000_000);
-        let right = Duration::from_millis(2_700);
-        let grant = Grant::of(renewed(10) + right, renewed(10), true).unwrap();
-        let lasts = grant.lasts(renewed(10));
-        let due: Vec<u64> = (10..16).filter(|second| lasts < renewed(*second) + right).collect();
-        assert_eq!(due, [14, 15], "renewed every second, the kernel is told every fourth time");
+    fn a_few_are_renewed_when_their_time_would_end_before_the_right() {
+        let seconds: Vec<u64> = renewals(3, 1_000).iter().map(|(now, _)| now / 1_000).take(3).collect();
+        assert_eq!(seconds, [4, 8, 12], "renewed every second, the kernel is told every fourth time");
+    }
+
+    #[test]
+    fn a_thousand_are_renewed_rarely_and_never_all_at_once() {
+        for every in [100, 1_000] {
+            let renewals = renewals(1_000, every);
+            let all: usize = renewals.iter().map(|(_, count)| count).sum();
+            assert!(all < 1_000 * 600 / 60, "each about every 75 s: {all}");
+            assert!(renewals.len() < 600, "{}", renewals.len());
+            assert!(renewals.iter().all(|(_, count)| *count < 250), "{renewals:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_fence_each_is_renewed_with_the_right_however_many_there_are() {
+        let grant = Grant::of(at(2_700), at(0), false, 1_000).unwrap();
+        assert_eq!(grant.lifetime, 2);
+        assert_eq!(grant.due([(7, 7, Some(at(60_000)))].into_iter()), [7]);
     }
 }

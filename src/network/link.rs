@@ -37,6 +37,10 @@ pub struct Link {
     pub arp_announce: u8,
     /// Set up by us, since it was found down and without an address; see [`super::Kernel::prepare`].
     pub prepared: bool,
+    /// One end of a pair (veth), as a container has.
+    pub pair: bool,
+    /// The interface that this one is stacked on (VLAN, macvlan), or paired with; none where that is in another namespace.
+    pub lower: Option<u32>,
     /// The largest packet, in bytes.
     pub mtu: u32,
     /// The addresses of others (never those with our mark), each with its on-link prefix.

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use rtnetlink::packet_route::{
     address::{AddressAttribute, AddressFlags, AddressMessage},
     link::{
-        AfSpecInet, AfSpecInet6, AfSpecUnspec, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo,
+        AfSpecInet, AfSpecInet6, AfSpecUnspec, InfoKind, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo,
         LinkLayerType, LinkMessage,
     },
 };
@@ -106,6 +106,8 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
         arp_ignore: 0,
         arp_announce: 0,
         prepared: false,
+        pair: false,
+        lower: None,
         mtu: 0,
         addresses: Vec::new(),
     };
@@ -118,11 +120,18 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
             LinkAttribute::Address(octets) if message.header.link_layer_type == LinkLayerType::Ether => {
                 link.mac = <[u8; 6]>::try_from(octets.as_slice()).ok().map(Mac);
             }
+            LinkAttribute::LinkInfo(infos) => link.pair = infos.contains(&LinkInfo::Kind(InfoKind::Veth)),
+            LinkAttribute::Link(lower) => link.lower = Some(*lower).filter(|_| !is_elsewhere(message)),
             LinkAttribute::AfSpecUnspec(families) => settings(&mut link, families),
             _ => {}
         }
     }
     (!link.name.is_empty()).then_some(link)
+}
+
+/// Whether the interface that this one is stacked on, or paired with, is in another network namespace.
+fn is_elsewhere(message: &LinkMessage) -> bool {
+    message.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::LinkNetNsId(_)))
 }
 
 /// The members of a VRF keep their addresses, unlike those of a bridge or bond.

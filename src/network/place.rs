@@ -12,6 +12,8 @@ pub const LINK_LOCAL_PREFIX: u8 = 64;
 /// `arp_ignore`: answer only for addresses of the interface itself, asked from within their subnet. Nobody is in the subnet
 /// of a host address.
 const ARP_WITHIN_SUBNET: u8 = 2;
+/// `arp_ignore`: answer for all but those that are valid only within this host.
+const ARP_NOT_HOST: u8 = 3;
 /// `arp_ignore`: answer for nothing.
 const ARP_NEVER: u8 = 8;
 
@@ -79,7 +81,7 @@ impl Links {
     #[must_use]
     pub fn loopback_refused(&self) -> Option<String> {
         let asked = self.iter().filter(|link| !link.loopback && !link.no_arp && link.mac.is_some());
-        let mut careless = asked.filter(|link| link.arp_ignore == 0 || link.arp_announce < 2);
+        let mut careless = asked.filter(|link| link.answers_for_all() || link.arp_announce < 2);
         let link = careless.next()?;
         Some(format!(
             "on interface {} arp_ignore is {} and arp_announce is {}: set net.ipv4.conf.all.arp_ignore=1 and \
@@ -90,16 +92,18 @@ impl Links {
 }
 
 impl Links {
-    /// Whether the kernel may answer for the address also where it is asked on another interface than `link`: it does for
-    /// all its addresses (`arp_ignore` 0). One in the address's subnet is likely to be on the same wire; one without any
-    /// address may be, as the interface below a macvlan is.
-    #[must_use]
-    pub fn is_answered_beside(&self, link: u32, address: IpAddr) -> bool {
-        let asked = |other: &&Link| {
-            other.index != link && !other.loopback && !other.no_arp && !other.port && other.arp_ignore == 0
-        };
-        let near = |other: &Link| other.prefix_containing(address).is_some() || (other.up && other.is_bare());
-        address.is_ipv4() && self.iter().filter(asked).any(near)
+    /// The interfaces on which the kernel would answer ARP for any IPv4 address that it has, wherever that is (`arp_ignore` 0).
+    ///
+    /// Which of them are on the same wire nobody can know: another subnet may be there, too, or none, as on the interface
+    /// below a macvlan. At the other end of a pair without an address is a container, not the wire.
+    pub fn careless(&self) -> impl Iterator<Item = &Link> {
+        let asked =
+            |link: &&Link| link.up && !link.loopback && !link.no_arp && !link.port && link.mac.is_some();
+        self.iter().filter(asked).filter(|link| link.answers_for_all() && !self.is_containers(link))
+    }
+
+    fn is_containers(&self, link: &Link) -> bool {
+        link.pair && link.is_bare() && !self.iter().any(|other| other.lower == Some(link.index))
     }
 }
 
@@ -115,6 +119,11 @@ impl Link {
             Prefix::OfSubnet => self.prefix_containing(address).ok_or_else(unknown)?,
         };
         IpNet::new(address, length).map_err(|_| unknown())
+    }
+
+    /// Whether the kernel answers there also for addresses of its other interfaces.
+    const fn answers_for_all(&self) -> bool {
+        matches!(self.arp_ignore, 0 | ARP_NOT_HOST)
     }
 
     /// Whether the interface has no address but the one that each interface has from the kernel.
@@ -153,16 +162,22 @@ mod tests {
     use crate::network::testing::link;
 
     #[test]
-    fn who_may_answer_beside_is_near_up_and_careless() {
-        let beside = |other: Link| {
-            let links = Links::new(vec![link(1, "eth0", "192.0.2.1/24"), other]);
-            links.is_answered_beside(1, "192.0.2.9".parse().unwrap())
-        };
-        assert!(beside(link(2, "eth1", "192.0.2.2/24")));
-        assert!(!beside(link(2, "eth1", "198.51.100.2/24")), "it is on another network");
-        assert!(!beside(Link { arp_ignore: 1, ..link(2, "eth1", "192.0.2.2/24") }));
-        assert!(beside(link(2, "parent", "")), "the interface below a macvlan has no address of its own");
-        assert!(!beside(Link { up: false, ..link(2, "spare", "") }));
-        assert!(!beside(Link { port: true, ..link(2, "port", "") }));
+    fn all_that_would_answer_for_other_interfaces_are_known() {
+        let careless = |other: Link| Links::new(vec![other]).careless().count() == 1;
+        assert!(careless(link(2, "eth1", "192.0.2.2/24")));
+        assert!(careless(Link { arp_ignore: 3, ..link(2, "eth1", "198.51.100.2/24") }));
+        assert!(careless(link(2, "parent", "")), "the interface below a macvlan has no address of its own");
+        assert!(!careless(Link { arp_ignore: 1, ..link(2, "eth1", "192.0.2.2/24") }));
+        assert!(!careless(Link { up: false, ..link(2, "spare", "") }));
+        assert!(!careless(Link { port: true, ..link(2, "port", "") }));
+    }
+
+    #[test]
+    fn the_other_end_of_a_container_is_not_on_the_wire_unless_something_is_stacked_on_it() {
+        let pair = |address| Link { pair: true, ..link(2, "pair", address) };
+        let stacked = Link { lower: Some(2), arp_ignore: 1, ..link(3, "macvlan", "192.0.2.2/24") };
+        assert_eq!(Links::new(vec![pair("")]).careless().count(), 0);
+        assert_eq!(Links::new(vec![pair("192.0.2.2/24")]).careless().count(), 1);
+        assert_eq!(Links::new(vec![pair(""), stacked]).careless().count(), 1);
     }
 }

@@ -193,6 +193,17 @@ impl Ear {
         }
     }
 
+    /// The next solicitation that `address` sends.
+    pub(crate) async fn solicitation_from(&mut self, address: Ipv6Addr) -> Vec<u8> {
+        loop {
+            let frame = self.frame().await;
+            // RFC 8200, 3, and RFC 4861, 4.3: source and type behind the Ethernet header.
+            if frame.get(22..38) == Some(&address.octets()) && frame.get(54) == Some(&135) {
+                return frame;
+            }
+        }
+    }
+
     /// The next claim of whatever address.
     pub(crate) async fn claim(&mut self) -> Claim {
         loop {
@@ -229,6 +240,8 @@ pub(crate) fn link(index: u32, name: &str, address: &str) -> Link {
         arp_ignore: 0,
         arp_announce: 0,
         prepared: false,
+        pair: false,
+        lower: None,
         mtu: 1500,
         addresses: (!address.is_empty()).then(|| address.parse().unwrap()).into_iter().collect(),
     }

@@ -16,14 +16,16 @@ use crate::{
     api::{ConflictDetection, VipKey},
     network::{
         Announcer, CLOSE_WITHIN, Claim, Kernel, KernelError, Link, Links, Mac, Marked, Spot, Unfit,
-        WireError, close_connections, probe,
+        WireError, close_connections, leisure, probe,
     },
 };
 
-/// How long the kernel keeps the addresses of a process that was killed, in whole seconds.
+/// How long the kernel keeps the addresses of a process that was killed, in whole seconds; many of them longer, see [`leisure`].
 const LIFETIME: u32 = 10;
 /// How often that time begins anew.
 pub const RENEWAL: Duration = Duration::from_secs(3);
+/// With so much left none needs it yet.
+const ENOUGH: Duration = Duration::from_secs(8);
 /// How long others have to say that an address is theirs.
 const PROBE: Duration = Duration::from_millis(200);
 /// `DEFEND_INTERVAL` of RFC 5227: an answer to each of many claims would be a storm.
@@ -51,6 +53,8 @@ pub struct Host {
     links: Links,
     schedule: Schedule,
     up: BTreeMap<IpAddr, Up>,
+    /// When the first of them ends, unless it is renewed.
+    ends: Option<Instant>,
     /// What was up once needs no probe: whoever claims it since is heard.
     cleared: BTreeSet<IpAddr>,
     claims: BTreeMap<IpAddr, (Instant, Mac)>,
@@ -69,6 +73,7 @@ impl Host {
             links,
             schedule: Schedule::default(),
             up: BTreeMap::new(),
+            ends: None,
             cleared: BTreeSet::new(),
             claims: BTreeMap::new(),
             kernel,
@@ -204,7 +209,10 @@ impl Host {
                 Some(claimed) => drop(failures.insert(one.target.ip(), claimed)),
             }
         }
-        let outcomes = self.kernel.add_all(&spots, LIFETIME).await?;
+        let (began, lifetime) = (Instant::now(), lifetime(self.up.len() + spots.len()));
+        let outcomes = self.kernel.add_all(&spots, lifetime).await?;
+        let end = began + Duration::from_secs(lifetime.into());
+        self.ends = Some(self.ends.map_or(end, |ends| ends.min(end)));
         for ((one, spot), outcome) in free.into_iter().zip(spots).zip(outcomes) {
             let (address, target) = (one.target.ip(), one.target.clone());
             match outcome {
@@ -257,13 +265,20 @@ impl Host {
         }
     }
 
-    /// Lets everything live on. Whether all of it could is for [`Host::settle`] to see.
+    /// Lets everything live on where it is time. Whether all of it could is for [`Host::settle`] to see.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
-    pub async fn renew(&self) -> Result<(), KernelError> {
+    pub async fn renew(&mut self) -> Result<(), KernelError> {
+        let now = Instant::now();
+        if self.ends.is_none_or(|ends| ends > now + ENOUGH) {
+            return Ok(());
+        }
         let spots: Vec<Spot> = self.up.values().map(|up| up.spot.clone()).collect();
-        self.kernel.renew_all(&spots, LIFETIME).await.map(drop)
+        let lifetime = lifetime(spots.len());
+        self.kernel.renew_all(&spots, lifetime).await?;
+        self.ends = (!spots.is_empty()).then(|| now + Duration::from_secs(lifetime.into()));
+        Ok(())
     }
 
     /// Announces what is due; says what could not be. A queue that is full now is empty the next time.
@@ -313,6 +328,10 @@ impl Host {
         self.look().await?;
         self.prepare(&[]).await
     }
+}
+
+fn lifetime(addresses: usize) -> u32 {
+    LIFETIME + leisure(addresses)
 }
 
 /// Connections go with their addresses, where that is wanted.

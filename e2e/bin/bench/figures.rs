@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use std::{fmt::Write, time::Duration};
 
 /// What each figure may be at most.
-const BARS: [(&str, f64); 19] = [
+const BARS: [(&str, f64); 21] = [
     ("fence_ns_per_packet", 60.0),
     ("fence_ns_per_packet_of_others", 60.0),
     ("idle_cpu_100_vips_percent", 0.5),
@@ -16,6 +16,8 @@ const BARS: [(&str, f64); 19] = [
     ("dead_node_1000_vips_of_1_max_ms", 1800.0),
     ("dead_node_63_vips_of_16_max_ms", 1800.0),
     ("repair_by_hand_p50_ms", 50.0),
+    ("base_address_removed_promote_0_max_ms", 50.0),
+    ("base_address_removed_promote_1_max_ms", 50.0),
     ("agent_rss_mib_with_50_vips", 20.0),
     ("agent_cpu_millicores_with_50_vips", 10.0),
     ("binary_mib", 12_000_000.0 / 1_048_576.0),

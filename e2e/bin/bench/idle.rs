@@ -57,7 +57,7 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
 }
 
 /// Processor time of all threads of a process, within and without the kernel.
-fn processor_time(pid: u32) -> Result<Duration> {
+pub fn processor_time(pid: u32) -> Result<Duration> {
     let asked = ClockId::pid_cpu_clock_id(Pid::from_raw(pid.cast_signed())).and_then(clock_gettime);
     asked.map(Duration::from).doing(|| format!("ask for the processor time of process {pid}"))
 }

@@ -10,6 +10,7 @@ mod lab;
 mod many;
 mod moves;
 mod off;
+mod renewals;
 mod steady;
 
 use figures::Figures;
@@ -35,7 +36,8 @@ fn main() -> ExitCode {
 }
 
 /// The parts of the benchmark, in their order.
-const PARTS: [&str; 8] = ["size", "many", "moves", "fence", "idle", "steady", "off", "dead"];
+const PARTS: [&str; 10] =
+    ["size", "many", "moves", "base", "fence", "idle", "renewals", "steady", "off", "dead"];
 
 /// Measures the parts that the command line names, or all of them, which are then written down.
 fn measure() -> Result<Figures> {
@@ -84,11 +86,17 @@ fn on_a_cluster(figures: &mut Figures, wanted: impl Fn(&str) -> bool) -> Result<
     if wanted("moves") {
         moves::measure(&lab, figures)?;
     }
+    if wanted("base") {
+        moves::bases(&lab, figures)?;
+    }
     if wanted("fence") {
         fence::measure(&lab, figures)?;
     }
     if wanted("idle") {
         idle::measure(&lab, figures)?;
+    }
+    if wanted("renewals") {
+        renewals::measure(&lab, figures)?;
     }
     if wanted("steady") {
         steady::measure(&lab, figures)?;

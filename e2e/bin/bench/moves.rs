@@ -5,11 +5,13 @@ use super::{
     lab::{
         Cluster, Node, Result,
         audit::boottime_us,
+        error::Error,
         run::until,
-        stage::{Ending, PATIENCE, Stage, Vip},
+        stage::{Ending, PATIENCE, Stage, Vip, settled},
     },
 };
-use std::{net::IpAddr, time::Duration};
+use serde_json::json;
+use std::{net::IpAddr, thread, time::Duration};
 
 /// The client asks for each address this often.
 const PACE: Duration = Duration::from_micros(500);
@@ -18,6 +20,7 @@ const HANDOVERS: usize = 20;
 const POWER_OFFS: usize = 10;
 const KILLS: usize = 5;
 const REPAIRS: usize = 10;
+const BASES: usize = 10;
 
 /// What all moves together showed.
 #[derive(Debug, Default)]
@@ -53,6 +56,24 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     );
     figures.note("two_owner_ms", tally.two.as_secs_f64() * 1000.0);
     Ok(())
+}
+
+/// How long nobody answers for an address when the node's own one in its subnet is removed.
+///
+/// # Errors
+/// When it does not stay on its node, or two hosts answer.
+pub fn bases(lab: &Cluster, figures: &mut Figures) -> Result<()> {
+    let mut tally = Tally::default();
+    for promote in ["0", "1"] {
+        let what = format!("base address removed, promote_secondaries {promote},");
+        let bases = repeated(BASES, &what, || without_base(lab, &mut tally, promote))?;
+        figures.note_spans(&format!("base_address_removed_promote_{promote}"), &bases);
+    }
+    if tally.two.is_zero() {
+        Ok(())
+    } else {
+        Err(Error::other(format!("two hosts answered, for {:?}", tally.two)))
+    }
 }
 
 /// What `once` gives each time.
@@ -105,6 +126,46 @@ fn repaired(lab: &Cluster, tally: &mut Tally) -> Result<Duration> {
     until("the address is back", PATIENCE, || Ok(node.addresses()?.contains(&address).then_some(())))?;
     let ending = stage.end()?;
     Ok(tally.add(&ending))
+}
+
+/// The owner loses its own address in the subnet, with which a kernel that does not promote takes along all others there.
+fn without_base(lab: &Cluster, tally: &mut Tally, promote: &str) -> Result<Duration> {
+    const ADDRESS: &str = "192.168.200.210";
+    let manifest = json!({
+        "apiVersion": "virtualip.dev/v1alpha1",
+        "kind": "VirtualIP",
+        "metadata": {"name": "base", "namespace": "default"},
+        "spec": {"addresses": [format!("{ADDRESS}/24")], "interface": "eth1"},
+    });
+    lab.apply(&manifest.to_string())?;
+    let vip = Vip { name: "base".to_owned(), addresses: vec![[192, 168, 200, 210].into()] };
+    let node = lab.node(&settled(lab, &vip)?)?;
+    let promotes = |promote: &str| {
+        let set = |scope| {
+            node.exec(&["sysctl", "-qw", &format!("net.ipv4.conf.{scope}.promote_secondaries={promote}")])
+        };
+        ["all", "eth1"].into_iter().try_for_each(|scope| set(scope).map(drop))
+    };
+    promotes(promote)?;
+    let base = format!("192.168.200.1{}/24", node.name().trim_start_matches('n'));
+    let watch = lab.watch_at(&[ADDRESS], PACE)?;
+    node.exec(&["ip", "address", "del", &base, "dev", "eth1"])?;
+    settled(lab, &vip)?;
+    thread::sleep(Duration::from_millis(300));
+    let verdict = watch.stop()?;
+    // It is the first of the subnet now, and shall not take the base address along.
+    promotes("1")?;
+    node.exec(&["ip", "address", "add", &base, "dev", "eth1"])?;
+    if verdict.owners(ADDRESS)? != [node.name()] {
+        return Err(Error::other(format!(
+            "it did not stay on {}: {:?}",
+            node.name(),
+            verdict.owners(ADDRESS)?
+        )));
+    }
+    lab.kubectl(&["delete", "virtualip", "base", "--timeout=60s"])?;
+    tally.two += verdict.two_owner_time();
+    Ok(verdict.longest_silence())
 }
 
 fn stage(lab: &Cluster) -> Result<Stage<'_>> {

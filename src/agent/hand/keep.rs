@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use tracing::{debug, warn};
 
 use super::super::deadline::now;
-use super::super::fencing::Grant;
+use super::super::fencing::{Grant, before_turn};
 use super::super::input::Input;
 use super::{Hand, Up, outcome};
 use crate::api::VipKey;
@@ -50,11 +50,13 @@ impl Hand {
         self.fencing.is_whole() && self.deadline.get().is_some_and(lasts)
     }
 
-    /// Notes until when the kernel keeps everything; nothing may be about to come, or to lose its fence.
+    /// Notes until when the kernel keeps everything that long that none has its turn before; nothing may be about to come, or
+    /// to lose its fence.
     fn settle_until(&mut self, well: bool) {
-        let least = self.all().map(|(.., up)| up.lasts).min().flatten();
-        let count = self.all().count();
-        self.settled = least.filter(|_| well && self.fencing.count() == count);
+        let (count, whole) = (self.count(), self.fencing.count() == self.count());
+        let turns =
+            self.all().map(|(_, address, up)| Some(before_turn(up.lasts?, last_digits(address), count)));
+        self.settled = turns.min().flatten().filter(|_| well && whole);
     }
 
     /// Says whether the agent slept until nothing was left to give.
@@ -81,11 +83,11 @@ impl Hand {
     /// Addresses that need it. Behind the fence the kernel may keep them beyond the right, so that it need not be told of
     /// each renewal.
     fn due(&self, grant: &Grant) -> Vec<(VipKey, IpAddr)> {
-        let lasts = |up: &Up| grant.fenced && up.lasts.is_some_and(|lasts| lasts >= grant.until);
-        self.all().filter(|(.., up)| !lasts(up)).map(|(key, address, _)| (key.clone(), address)).collect()
+        let numbered = self.all().map(|(key, address, up)| ((key, address), last_digits(address), up.lasts));
+        grant.due(numbered).into_iter().map(|(key, address)| (key.clone(), address)).collect()
     }
 
-    fn all(&self) -> impl Iterator<Item = (&VipKey, IpAddr, &Up)> {
+    pub(super) fn all(&self) -> impl Iterator<Item = (&VipKey, IpAddr, &Up)> + Clone {
         self.up.iter().flat_map(|(key, up)| up.iter().map(move |(address, up)| (key, *address, up)))
     }
 
@@ -208,4 +210,13 @@ impl Hand {
             self.resettle(&key).await;
         }
     }
+}
+
+/// A number that neighbours do not share.
+fn last_digits(address: IpAddr) -> usize {
+    let [.., before, last] = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    usize::from(u16::from_be_bytes([before, last]))
 }

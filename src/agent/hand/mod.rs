@@ -152,8 +152,7 @@ impl Hand {
     /// The fence goes from where nothing is up any more.
     async fn unguard(&mut self) {
         // It comes before the address and goes after it: so many addresses, so many guarded.
-        let count: usize = self.up.values().map(BTreeMap::len).sum();
-        if self.fencing.count() != count {
+        if self.fencing.count() != self.count() {
             let up = self.up.values().flatten().map(|(address, up)| (up.spot.link, *address)).collect();
             self.fencing.retain(&up).await;
         }
@@ -177,7 +176,9 @@ impl Hand {
             }
             Order::Expect(targets) => {
                 let spots = targets.iter().filter_map(|target| target.spot(&self.links).ok());
-                self.fencing.guard_ahead(&spots.collect::<Vec<_>>());
+                let spots: Vec<Spot> = spots.collect();
+                self.fencing.guard_ahead(&spots);
+                self.fenced_beside(&spots);
             }
             Order::Handle { key, targets } => {
                 self.targets.insert(key.clone(), by_address(targets));
@@ -190,7 +191,11 @@ impl Hand {
                 let up = Up { spot, history: History::Adopted, waiting: false, lasts: None, outlasts };
                 self.up.entry(key).or_default().insert(up.spot.net.addr(), up);
             }
-            Order::Adopted => self.fencing.sweep().await,
+            Order::Adopted => {
+                let spots: Vec<Spot> = self.all().map(|(.., up)| up.spot.clone()).collect();
+                self.fenced_beside(&spots);
+                self.fencing.sweep().await;
+            }
             Order::Links(links) => self.links_changed(links).await,
             Order::Gone { link, net } => self.gone(link, net).await,
             Order::Usable { link, net } => self.usable(link, net),
@@ -203,13 +208,28 @@ impl Hand {
 
     /// What addresses may be given under the right of now (rule 10). `fenced`: they are behind the exact fence.
     fn grant(&self, fenced: bool) -> Option<Grant> {
-        Grant::of(self.deadline.get()?, now().ok()? + CALL, fenced)
+        self.grant_to(self.count(), fenced)
+    }
+
+    /// The same where so many are up, or about to be.
+    fn grant_to(&self, addresses: usize, fenced: bool) -> Option<Grant> {
+        Grant::of(self.deadline.get()?, now().ok()? + CALL, fenced, addresses)
+    }
+
+    /// So many addresses are up.
+    fn count(&self) -> usize {
+        self.up.values().map(BTreeMap::len).sum()
     }
 
     /// Puts the exact fence before all of these, and says whether it stops whatever might be said of them.
     fn fenced(&mut self, spots: &[Spot]) -> bool {
-        let beside = |spot: &Spot| self.links.is_answered_beside(spot.link, spot.net.addr());
-        self.fencing.guard(spots) && !spots.iter().any(beside)
+        self.fencing.guard(spots) && self.fenced_beside(spots)
+    }
+
+    /// Puts it where else they would be answered for, and says whether it stands there.
+    fn fenced_beside(&mut self, spots: &[Spot]) -> bool {
+        let asked = spots.iter().any(|spot| spot.net.addr().is_ipv4());
+        !asked || self.fencing.guard_beside(self.links.careless().map(|link| link.index))
     }
 
     /// Begins to announce an address from the first time on.

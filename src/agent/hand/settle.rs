@@ -147,7 +147,7 @@ impl Hand {
         }
         let spots: Vec<Spot> = coming.iter().map(|(.., spot)| spot.clone()).collect();
         let fenced = self.fenced(&spots);
-        let Some(grant) = self.grant(fenced) else { return };
+        let Some(grant) = self.grant_to(self.count() + spots.len(), fenced) else { return };
         let began = now().unwrap_or_default();
         let outcomes = match self.kernel.add_all(&spots, grant.lifetime).await {
             Ok(outcomes) => outcomes,

@@ -38,6 +38,8 @@ pub struct Fence {
     kernel: Kernel,
     /// What was asked for in this life.
     guarded: BTreeSet<(u32, IpAddr)>,
+    /// Interfaces without such an address on which the program stands, too, for as long as anything is guarded.
+    beside: BTreeSet<u32>,
 }
 
 impl Fence {
@@ -59,7 +61,7 @@ impl Fence {
                 attach::replace(program.classifier(way)?, &name, way)?;
             }
         }
-        Ok(Self { program, kernel, guarded: BTreeSet::new() })
+        Ok(Self { program, kernel, guarded: BTreeSet::new(), beside: BTreeSet::new() })
     }
 
     /// The usual place, [`PINS`].
@@ -85,12 +87,31 @@ impl Fence {
         }
         self.program.pin()?;
         self.program.insert(address)?;
-        if !self.guarded.iter().any(|(there, _)| *there == link) {
+        if !self.is_needed(link) {
             let name = name(link).ok_or(FenceError::NoLink(link))?;
             stand(&mut self.program, link, &name, false)?;
         }
         self.guarded.insert((link, address));
         Ok(())
+    }
+
+    /// From now on no guarded address answers on the interface with index `link` past the deadline either, where the kernel
+    /// might answer for addresses of other interfaces. One that is gone answers nothing.
+    ///
+    /// # Errors
+    /// Then nothing is promised there.
+    pub fn guard_beside(&mut self, link: u32) -> Result<(), FenceError> {
+        if !self.is_needed(link)
+            && let Some(name) = name(link)
+        {
+            stand(&mut self.program, link, &name, false)?;
+        }
+        self.beside.insert(link);
+        Ok(())
+    }
+
+    fn is_needed(&self, link: u32) -> bool {
+        self.beside.contains(&link) || self.guarded.iter().any(|(there, _)| *there == link)
     }
 
     /// How many addresses are guarded, one on two interfaces counted twice.
@@ -105,7 +126,7 @@ impl Fence {
     /// The first of what does not go: nothing is promised for the addresses of that interface.
     pub fn repair(&mut self) -> Result<(), FenceError> {
         let links: BTreeSet<u32> = self.guarded.iter().map(|(link, _)| *link).collect();
-        for link in links {
+        for link in links.union(&self.beside).copied() {
             // One that is gone took its addresses along; whoever guards them will hear of it.
             if let Some(name) = name(link) {
                 stand(&mut self.program, link, &name, false)?;
@@ -128,7 +149,7 @@ impl Fence {
     }
 
     /// The address is silent here: it is somebody else's now. With the last one of an interface the program goes, and with
-    /// the last interface everything.
+    /// the last of all everything.
     ///
     /// # Errors
     /// When something is left behind; [`Fence::sweep`] tries again.
@@ -137,7 +158,15 @@ impl Fence {
         if !self.guarded.iter().any(|(_, other)| *other == address) {
             self.program.remove(address)?;
         }
-        if self.guarded.iter().any(|(there, _)| *there == link) { Ok(()) } else { self.clear(link).await }
+        let mut unneeded = BTreeSet::from([link]);
+        if self.guarded.is_empty() {
+            unneeded.append(&mut self.beside);
+        }
+        let mut result = Ok(());
+        for link in unneeded.into_iter().filter(|link| !self.is_needed(*link)).collect::<Vec<_>>() {
+            result = result.and(self.clear(link).await);
+        }
+        result
     }
 
     /// Releases everything that is not `wanted`.
@@ -165,7 +194,7 @@ impl Fence {
             }
         }
         for (link, _) in self.program.interfaces()? {
-            if !self.guarded.iter().any(|(there, _)| *there == link) {
+            if !self.is_needed(link) {
                 self.clear(link).await?;
             }
         }

@@ -135,13 +135,47 @@ fn what_no_lifetime_without_a_fence_fits_for_goes_with_the_fence() {
     });
 }
 
+/// It is on another network, but nobody says that this is another wire.
 #[test]
-fn where_another_interface_answers_as_well_lifetimes_end_before_the_right() {
+fn where_another_interface_answers_as_well_the_fence_stands_there_too() {
     in_namespace(async || {
         let _client = on_node();
-        wired("beside", "192.0.2.2/24");
-        rig().await;
-        let given = lifetime().unwrap();
-        assert!(given <= 2, "{given}");
+        let other = neighbour("beside", "far");
+        ip("addr add 198.51.100.1/24 dev beside");
+        let mut rig = rig().await;
+        assert!(lifetime().unwrap() > 2);
+        assert!(is_found(&other), "arp_ignore is 0 there");
+        rig.right_for(Duration::from_millis(100));
+        sleep(Duration::from_millis(100));
+        assert!(!is_found(&other));
+        assert!(lifetime().is_some());
+        rig.release().await;
+        rig.until(|| ["near", "beside"].iter().all(|link| filters(link).is_empty())).await;
     });
+}
+
+/// Whoever finds the fence of a former life finds it there as well.
+#[test]
+fn a_successor_keeps_the_fence_where_another_interface_answers() {
+    in_namespace(async || {
+        let _client = on_node();
+        wired("beside", "198.51.100.1/24");
+        drop(rig().await);
+        tokio::task::yield_now().await;
+        let mut next = Rig::behind(fencing()).await;
+        let marked = next.kernel.marked().await.unwrap();
+        let spot = Spot { link: marked[0].link, net: marked[0].address, setup: Setup::permanent() };
+        next.order(Order::Adopt { key: next.key.clone(), spot });
+        next.order(Order::Adopted);
+        next.right_for(RIGHT * 2);
+        let before = lifetime().unwrap();
+        next.order(Order::Extend);
+        next.until(|| lifetime().unwrap() > before).await;
+        assert!(filters("beside").contains("0x7669"));
+    });
+}
+
+fn filters(link: &str) -> String {
+    let output = std::process::Command::new("tc").args(["filter", "show", "dev", link, "egress"]).output();
+    String::from_utf8(output.unwrap().stdout).unwrap()
 }

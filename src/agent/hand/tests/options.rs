@@ -2,13 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use super::{Rig, on, spec, wired};
 use crate::api::{
     AddressOptions, Announcement, ArpForm, OnRelease, PrefixPolicy, SourceAddress, VirtualIPSpec,
 };
-use crate::network::arp;
 use crate::network::testing::{BLOCKING, Ear, address_in_ip, in_namespace, ip, neighbour};
+use crate::network::{arp, ndp};
 
 fn with(options: AddressOptions, spec: VirtualIPSpec) -> VirtualIPSpec {
     VirtualIPSpec { address_options: Some(options), ..spec }
@@ -134,6 +135,64 @@ fn announcements_have_the_form_and_the_hosts_that_are_written() {
         let vip = "192.0.2.9".parse().unwrap();
         assert_eq!(ear.frame_with(vip).await, arp::announcement_reply(mac, vip));
         assert_eq!(ear.frame_with(vip).await, arp::question(mac, vip, "192.0.2.254".parse().unwrap()));
+    });
+}
+
+/// A few at the interval, then one at each refresh, each time in every form to everybody.
+#[test]
+fn announcements_are_as_many_as_written_and_go_on_at_the_refresh() {
+    in_namespace(async || {
+        wired("near", "192.0.2.1/24");
+        ip("-6 addr add 2001:db8::1/64 dev near nodad");
+        let (mut ear, mut ear6) = (Ear::on("near-x").await, Ear::on("near-x").await);
+        let mut rig = Rig::new().await;
+        let (host, host6) = ("192.0.2.254".parse().unwrap(), "2001:db8::fe".parse().unwrap());
+        let announcement = Announcement {
+            count: 3,
+            interval_milliseconds: 200,
+            refresh_interval_seconds: 1,
+            form: ArpForm::Request,
+            targets: vec!["192.0.2.254".parse().unwrap(), "2001:db8::fe".parse().unwrap()],
+        };
+        let (vip, vip6) = ("192.0.2.9".parse().unwrap(), "2001:db8::9".parse().unwrap());
+        let spec = VirtualIPSpec { announcement: Some(announcement), ..spec(&["192.0.2.9", "2001:db8::9"]) };
+        let start = std::time::Instant::now();
+        rig.set(&spec).await;
+        let mac = rig.link("near").await.mac.unwrap();
+        let mut heard = Vec::new();
+        for _ in 0..4 {
+            assert_eq!(ear.frame_with(vip).await, arp::announcement_request(mac, vip));
+            assert_eq!(ear.frame_with(vip).await, arp::question(mac, vip, host));
+            assert_eq!(ear6.advertisement_of(vip6).await, ndp::advertisement(mac, vip6, false));
+            assert_eq!(ear6.solicitation_from(vip6).await, ndp::question(mac, vip6, host6));
+            heard.push(std::time::Instant::now());
+        }
+        // Each may be heard late, none early.
+        assert!(heard[2] - start >= Duration::from_millis(2 * 200), "{heard:?}");
+        assert!(heard[3] - start >= Duration::from_millis(2 * 200 + 1_000), "{heard:?}");
+    });
+}
+
+#[test]
+fn without_a_refresh_nothing_is_said_after_the_last_announcement() {
+    in_namespace(async || {
+        wired("near", "192.0.2.1/24");
+        let mut ear = Ear::on("near-x").await;
+        let mut rig = Rig::new().await;
+        let announcement = Announcement {
+            count: 2,
+            interval_milliseconds: 100,
+            refresh_interval_seconds: 0,
+            ..Announcement::default()
+        };
+        rig.set(&VirtualIPSpec { announcement: Some(announcement), ..spec(&["192.0.2.9"]) }).await;
+        let (mac, vip) = (rig.link("near").await.mac.unwrap(), "192.0.2.9".parse().unwrap());
+        for _ in 0..2 {
+            assert_eq!(ear.frame_with(vip).await, arp::announcement_request(mac, vip));
+            assert_eq!(ear.frame_with(vip).await, arp::announcement_reply(mac, vip));
+        }
+        let more = tokio::time::timeout(Duration::from_millis(500), ear.frame_with(vip)).await;
+        assert!(more.is_err(), "{more:?}");
     });
 }
 
