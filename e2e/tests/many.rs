@@ -6,7 +6,11 @@ use crate::{
     runner::{LABEL, Outcome},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
 
 super::tests![
     fifty_are_spread_evenly_and_those_of_a_lost_node_as_well,
@@ -15,7 +19,24 @@ super::tests![
 
 const COUNT: usize = 50;
 
+/// A node that is late to claim in its turn, on a busy machine, leaves its share to the others, where it stays.
+const ATTEMPTS: usize = 3;
+
 fn fifty_are_spread_evenly_and_those_of_a_lost_node_as_well(lab: &Cluster) -> Outcome {
+    for attempt in 1.. {
+        match spread_and_lost(lab)? {
+            Ok(()) => break,
+            Err(uneven) if attempt == ATTEMPTS => return Err(uneven.into()),
+            Err(uneven) => eprintln!("    {uneven}"),
+        }
+        lab.kubectl(&["delete", "virtualips", "--all", "--timeout=60s"])?;
+        lab.repair()?;
+    }
+    Ok(())
+}
+
+/// Ends early, with how they were spread, where that was not evenly. All else must be right at the first attempt.
+fn spread_and_lost(lab: &Cluster) -> Result<std::result::Result<(), String>> {
     let addresses: Vec<_> = (0..COUNT).map(address).collect();
     let watch = lab.watch(&addresses)?;
     apply(lab, 0..COUNT, &json!({}))?;
@@ -33,24 +54,29 @@ fn fifty_are_spread_evenly_and_those_of_a_lost_node_as_well(lab: &Cluster) -> Ou
         assert_eq!(verdict.owners(address)?, owners, "{name}");
         assert_eq!(holders(lab, address)?, [after.as_str()], "{name}");
     }
-    Ok(())
+    Ok(evenly(&spread, &["n1", "n2", "n3"]).and_then(|()| evenly(&rest, &["n1", "n3"])))
+}
+
+/// Waits until all of them are Ready on these nodes, and gives who has which.
+fn spread_over(lab: &Cluster, nodes: &[&str]) -> Result<BTreeMap<String, String>> {
+    until(&format!("all are Ready on {nodes:?}"), PATIENCE, || {
+        let owners = owners(&lab.get(&["virtualips"])?)?;
+        let there = owners.values().filter(|owner| nodes.contains(&owner.as_str())).count();
+        if (owners.len(), there) == (COUNT, COUNT) {
+            return Ok(Some(owners));
+        }
+        Err(Error::other(format!("{} are Ready, {there} on {nodes:?}", owners.len())))
+    })
 }
 
 /// How many more one node may have than another: one that is slow to claim in its turn leaves some to the next.
 const UNEVEN: usize = 4;
 
-/// Waits until all of them are Ready on these nodes, as many on each as on the others, and gives who has which.
-fn spread_over(lab: &Cluster, nodes: &[&str]) -> Result<BTreeMap<String, String>> {
-    until(&format!("all are Ready on {nodes:?}"), PATIENCE, || {
-        let owners = owners(&lab.get(&["virtualips"])?)?;
-        let counts = nodes.iter().map(|node| owners.values().filter(|owner| *owner == node).count());
-        let counts: Vec<_> = counts.collect();
-        let even = counts.iter().max().zip(counts.iter().min()).is_some_and(|(max, min)| max - min <= UNEVEN);
-        if owners.len() == COUNT && counts.iter().sum::<usize>() == COUNT && even {
-            return Ok(Some(owners));
-        }
-        Err(Error::other(format!("{} are Ready, {counts:?} on {nodes:?}", owners.len())))
-    })
+fn evenly(owners: &BTreeMap<String, String>, nodes: &[&str]) -> std::result::Result<(), String> {
+    let counts: Vec<_> =
+        nodes.iter().map(|node| owners.values().filter(|owner| owner == node).count()).collect();
+    let difference = counts.iter().max().zip(counts.iter().min()).map_or(0, |(max, min)| max - min);
+    if difference <= UNEVEN { Ok(()) } else { Err(format!("not spread evenly: {counts:?} on {nodes:?}")) }
 }
 
 /// The owner of each that is Ready.
@@ -69,13 +95,13 @@ fn owners(list: &Value) -> Result<BTreeMap<String, String>> {
 const COUNTED: Duration = Duration::from_secs(30);
 /// A window that begins a moment earlier may contain one more of each periodic write: of the agents', the kubelets' and the
 /// controllers'.
-const BOUNDARY: u64 = 8;
+const BOUNDARY: u128 = 8;
 
 /// Each node that owns something renews its own Lease. All are on one node here, so that only their number differs.
 fn the_writes_to_the_api_server_do_not_grow_with_their_number(lab: &Cluster) -> Outcome {
     lab.kubectl(&["label", "node", "n1", &format!("{LABEL}=true")])?;
     let here = json!({"placement": {"nodeSelector": {LABEL: "true"}}});
-    let mut writes = Vec::new();
+    let (mut writes, mut within) = (Vec::new(), COUNTED);
     for count in [0..1, 1..COUNT] {
         let up_to = count.end;
         apply(lab, count, &here)?;
@@ -84,16 +110,20 @@ fn the_writes_to_the_api_server_do_not_grow_with_their_number(lab: &Cluster) -> 
         })?;
         // Events and statuses of the beginning are still being written.
         settled(lab)?;
+        let start = Instant::now();
         let before = written(lab)?;
         thread::sleep(COUNTED);
         let after = written(lab)?;
+        // At least COUNTED; more by the time that reading took.
+        within = start.elapsed();
         writes
             .push(after.iter().map(|(what, n)| (what.clone(), n - before.get(what).unwrap_or(&0))).collect());
     }
     let totals: Vec<u64> = writes.iter().map(|w: &BTreeMap<String, u64>| w.values().sum()).collect();
     println!("writes in {COUNTED:?} with 1 and with {COUNT}: {totals:?}");
     let [one, fifty] = totals[..] else { return Err("two counts were made".into()) };
-    assert!(one > 0 && fifty <= one + BOUNDARY, "{writes:?}");
+    let as_many = u128::from(one) * within.as_millis() / COUNTED.as_millis();
+    assert!(one > 0 && u128::from(fifty) <= as_many + BOUNDARY, "{writes:?}, the latter within {within:?}");
     Ok(())
 }
 
