@@ -10,7 +10,7 @@ BINDIR ?= /usr/local/bin
 PROGRAM ?=
 STATIC = x86_64-unknown-linux-musl
 
-.PHONY: help deps build image test tests programs e2e ocf ocft pacemaker install-ocf demo bench repeat sim model-deep chaos calm instants without-bpf lint licences clean-lab
+.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench repeat sim model-deep chaos calm instants without-bpf lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
@@ -50,17 +50,8 @@ build:
 image: deps
 	@$(LAB) image
 
-# What the end-to-end tests would build is built beside the unit tests: to link the image's program keeps one core busy for minutes.
 test: deps lint licences
-	$(CARGO) test --no-run
-	@$(MAKE) --no-print-directory -j tests programs
-
-tests:
 	$(CARGO) test
-
-programs:
-	@$(CARGO) build --quiet --release --target $(STATIC)
-	@$(CARGO) build --quiet --example observer
 
 e2e: deps
 	$(CARGO) test --test e2e -- $(if $(T),'$(T)')

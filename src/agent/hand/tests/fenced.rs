@@ -84,7 +84,9 @@ fn the_kernel_has_an_address_for_longer_than_the_right_and_the_fence_ends_it() {
 fn a_successor_finds_address_and_fence_and_goes_on_when_it_has_a_right() {
     in_namespace(async || {
         let client = on_node();
-        drop(rig().await);
+        let former = rig().await;
+        former.right_for(RIGHT * 2);
+        drop(former);
         // The runtime drops what it runs when it is asked to run something else.
         tokio::task::yield_now().await;
         let mut next = Rig::behind(fencing()).await;
@@ -99,10 +101,10 @@ fn a_successor_finds_address_and_fence_and_goes_on_when_it_has_a_right() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(lifetime().unwrap() <= before);
         assert!(is_found(&client), "under the right of the one before");
-        next.right_for(RIGHT * 2);
+        next.right_for(RIGHT * 4);
         next.order(Order::Extend);
         next.until(|| lifetime().unwrap() > before).await;
-        sleep(RIGHT);
+        sleep(RIGHT * 2);
         assert!(is_found(&client), "under its own");
     });
 }
