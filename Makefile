@@ -10,7 +10,7 @@ BINDIR ?= /usr/local/bin
 PROGRAM ?=
 STATIC = x86_64-unknown-linux-musl
 
-.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench repeat sim model-deep chaos calm instants without-bpf lint licences clean-lab
+.PHONY: help deps build image test e2e ocf ocft pacemaker install-ocf demo bench repeat sim sim-large model-deep chaos calm instants without-bpf lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
@@ -27,6 +27,8 @@ help:
 	@echo 'make model-deep     the model checker further than every test run takes it: how many states, how deep, and what was missed'
 	@echo 'make sim            random faults in virtual time, N seeds (1000) with rights from Leases and as many with witnesses;'
 	@echo '                    SEED=number shows one'
+	@echo 'make sim-large      whole clusters in virtual time: what they ask of the API server, and from what addresses are silent; as a table'
+	@echo '                    and in target/sim.json; SIZES=20x80,... (nodes x VirtualIPs), SECONDS=faults for so long, SEED=number'
 	@echo 'make chaos          every fault N times (20), as a table and in target/chaos.json; T=part of a cell, MODES=lease,both,witness,'
 	@echo '                    SEED=number, RESUME=1 goes on where the file ends; PEERS=1 for keepalived (Debian) in place of our agents'
 	@echo 'make calm           false alarms: ten MINUTES of all processors taken and 5 % of frames lost, and what moved; to target/calm.json;'
@@ -110,6 +112,12 @@ model-deep:
 
 sim:
 	VIRTUALIP_SEEDS=$(or $(N),1000) $(if $(SEED),VIRTUALIP_SEED=$(SEED)) $(CARGO) test --profile sim --lib sim::seeds -- --nocapture
+
+SIZES ?= 5x40,10x40,20x80
+
+sim-large:
+	@rm -f target/sim.json
+	VIRTUALIP_SIZES=$(SIZES) VIRTUALIP_JSON=target/sim.json $(if $(SECONDS),VIRTUALIP_SECONDS=$(SECONDS)) $(if $(SEED),VIRTUALIP_SEED=$(SEED)) $(CARGO) test --profile sim --lib sim::large::what -- --nocapture
 
 lint:
 	$(CARGO) fmt --check

@@ -345,6 +345,7 @@ mod tests {
             duration: Duration::from_millis(2500),
             source: Source::Lease,
             nonce,
+            told: None,
         };
         for open in [true, false] {
             let Some(Seen::Node(node, lease)) = read(&stored(node_object(&write(open)))).unwrap() else {

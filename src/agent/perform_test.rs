@@ -28,6 +28,7 @@ fn renewal(sequence: u64) -> Action {
         duration: LEASE,
         source: Source::Lease,
         nonce: Nonce { incarnation: 1, sequence },
+        told: None,
     })
 }
 

@@ -192,6 +192,9 @@ pub struct NodeWrite {
     pub source: Source,
     /// Which write.
     pub nonce: Nonce,
+    /// Whom the watches need to tell besides the node itself; `None`: everybody. Where an epoch begins and where it ends
+    /// matters to all, that it goes on only to those who would close it.
+    pub told: Option<BTreeSet<NodeName>>,
 }
 
 /// A compare-and-swap on a vip Lease.

@@ -374,6 +374,7 @@ impl Life {
     pub(super) fn decide(
         &mut self,
         needs: &Needs,
+        peers: &Peers,
         now: Time,
         timing: &Timing,
         nonces: &mut Nonces,
@@ -414,7 +415,7 @@ impl Life {
             }
             _ => return,
         };
-        self.send(write, now, nonces, out);
+        self.send(write, peers, now, nonces, out);
     }
 
     /// What the Lease shall state next, if it is time to write it.
@@ -459,7 +460,7 @@ impl Life {
         Stand { source, duration, idle, sent: Some(now) }
     }
 
-    fn send(&mut self, write: Write, now: Time, nonces: &mut Nonces, out: &mut Vec<Action>) {
+    fn send(&mut self, write: Write, peers: &Peers, now: Time, nonces: &mut Nonces, out: &mut Vec<Action>) {
         let Write { expect, number, open, stand } = write;
         let begins = open && self.state == State::Ended;
         if begins && !dropped(Rule::OneBegin) {
@@ -480,6 +481,7 @@ impl Life {
             duration: stand.duration,
             source: stand.source.clone(),
             nonce,
+            told: if open && !begins { Some(peers.closers(&self.me, &stand.source)) } else { None },
         }));
         if open {
             self.attempts.push(Attempt { nonce, expect, begins, stand });

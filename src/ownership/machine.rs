@@ -175,6 +175,12 @@ impl Machine {
         self.peers.open()
     }
 
+    /// The open epoch.
+    #[cfg(test)]
+    pub(super) fn epoch(&self) -> Option<&Epoch> {
+        self.life.epoch()
+    }
+
     /// Figures of the moment.
     #[must_use]
     pub fn summary(&self, now: Time) -> Summary {
@@ -316,7 +322,7 @@ impl Machine {
         self.decide_seats(touched, now, out);
         self.life.ask(&self.peers, now, &self.timing, &mut self.nonces, out);
         let needs = self.needs(now);
-        self.life.decide(&needs, now, &self.timing, &mut self.nonces, out);
+        self.life.decide(&needs, &self.peers, now, &self.timing, &mut self.nonces, out);
         self.finish(&needs, out);
     }
 

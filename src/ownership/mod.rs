@@ -14,6 +14,7 @@ mod event;
 mod lease;
 mod life;
 mod machine;
+mod memo;
 mod message;
 #[cfg(test)]
 mod model;

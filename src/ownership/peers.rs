@@ -1,17 +1,23 @@
 //! The other nodes' Leases: which epochs are dead, and whose turn it is to close one (rules 4, 5 and 16).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::campaign::{Campaign, Subject};
 use super::event::{Action, Answer, NodeWrite};
 use super::lease::{Epoch, Expect, Holder, Incarnation, NodeLease, NodeName, Nonce, Version};
 use super::life::Nonces;
+use super::memo::Memo;
 use super::rule::{Rule, dropped};
 use super::source::{Mode, Source};
 use super::time::Time;
 use super::timing::Timing;
 use super::weight::weight;
 use super::witness::Witness;
+
+/// So many nodes stand in line to close one that lives on its Lease alone: they are told of its renewals, as its witnesses
+/// are of those of one that has witnesses.
+const LINE: u32 = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Peer {
@@ -31,10 +37,13 @@ struct Peer {
 
 /// What is known of every node's Lease, the own one included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_field_names)] // they are what the others are about
 pub(super) struct Peers {
     peers: BTreeMap<NodeName, Peer>,
     /// Nodes whose Lease was asked for, and when to ask again.
     inquired: BTreeMap<NodeName, Time>,
+    /// How many other open nodes come before this one in closing each, as long as the same are open.
+    turns: Memo<Option<BTreeMap<NodeName, u32>>>,
 }
 
 impl Peers {
@@ -56,6 +65,9 @@ impl Peers {
             haunted = known.haunts(lease.as_ref());
         }
         let rest_until = Time::default();
+        if self.open_epoch(node).is_some() != lease.as_ref().is_some_and(|lease| lease.open) {
+            self.turns.0 = None;
+        }
         let peer = Peer { version, lease, known_since: now, born, haunted, campaign, flight, rest_until };
         self.peers.insert(node.clone(), peer);
     }
@@ -126,7 +138,7 @@ impl Peers {
     /// Whether some other node may be dead, so that its addresses may soon have to be claimed.
     pub(super) fn suspicious(&self, me: &NodeName, witness: &Witness, now: Time, timing: &Timing) -> bool {
         self.open_others(me)
-            .filter_map(|(node, peer, lease)| doubted_at(me, node, peer, lease, witness, timing))
+            .filter_map(|(node, peer, lease)| self.doubted_at(me, node, peer, lease, witness, timing))
             .any(|at| now >= at)
     }
 
@@ -140,6 +152,7 @@ impl Peers {
         nonces: &mut Nonces,
         out: &mut Vec<Action>,
     ) {
+        self.line_up(me);
         let nodes: Vec<NodeName> = self.open_others(me).map(|(node, ..)| node.clone()).collect();
         for node in nodes {
             let due = self.peers.get(&node).and_then(|peer| self.close_at(me, &node, peer, witness, timing));
@@ -168,6 +181,7 @@ impl Peers {
                 source: lease.source.clone(),
                 nonce,
                 node,
+                told: None,
             }));
         }
     }
@@ -226,7 +240,7 @@ impl Peers {
             let close = due.filter(|_| peer.flight.is_none()).map(|due| due.max(peer.rest_until));
             let votes =
                 due.filter(|_| lease.source != Source::Lease).map(|due| due.max(peer.campaign.next()));
-            let doubted = doubted_at(me, node, peer, lease, witness, timing);
+            let doubted = self.doubted_at(me, node, peer, lease, witness, timing);
             [due, close, votes, doubted].into_iter().flatten()
         });
         close.chain(self.ripens(timing)).chain(self.inquired.values().copied())
@@ -251,7 +265,7 @@ impl Peers {
         let outwaited = peer.known_since + wait;
         let silent = || subject(me, node, lease)?.due(witness, timing);
         match lease.source {
-            Source::Lease => Some(outwaited + timing.grace * self.turn(me, node)),
+            Source::Lease => Some(outwaited + self.patience(me, node, timing)),
             Source::Both(_) if dropped(Rule::BothWait) => silent(),
             Source::Both(_) if dropped(Rule::VotesToClose) => Some(outwaited),
             Source::Both(_) => Some(outwaited.max(silent()?)),
@@ -259,11 +273,60 @@ impl Peers {
         }
     }
 
+    /// How long `me` leaves closing `node` to those before it. Who does not stand in line is not told of renewals and only makes
+    /// up for a line that is gone: so rarely that all together hardly ask more than one would.
+    fn patience(&self, me: &NodeName, node: &NodeName, timing: &Timing) -> Duration {
+        let turn = self.turn(me, node);
+        match turn.checked_sub(LINE) {
+            None => timing.grace * turn,
+            Some(behind) => timing.idle_duration * (behind + 1),
+        }
+    }
+
     /// How many other open nodes come before `me` in closing `node`: spreads the work, and lets one go first.
     fn turn(&self, me: &NodeName, node: &NodeName) -> u32 {
+        let known = self.turns.0.as_ref().and_then(|turns| turns.get(node));
+        known.copied().unwrap_or_else(|| self.count_before(me, node))
+    }
+
+    fn count_before(&self, me: &NodeName, node: &NodeName) -> u32 {
         let mine = weight(me, node);
         let before = self.open().filter(|other| *other != node && *other != me && weight(other, node) < mine);
-        u32::try_from(before.count()).unwrap_or(u32::MAX).min(8)
+        u32::try_from(before.count()).unwrap_or(u32::MAX)
+    }
+
+    fn line_up(&mut self, me: &NodeName) {
+        if self.turns.0.is_none() {
+            let turns = self.open().map(|node| (node.clone(), self.count_before(me, node))).collect();
+            self.turns.0 = Some(turns);
+        }
+    }
+
+    /// Who would close `me` if it fell silent, with a right from `source`.
+    pub(super) fn closers(&self, me: &NodeName, source: &Source) -> BTreeSet<NodeName> {
+        if let Some(witnesses) = source.witnesses() {
+            return witnesses.others.keys().cloned().collect();
+        }
+        let mut others: Vec<&NodeName> = self.open().filter(|other| *other != me).collect();
+        others.sort_by_cached_key(|other| weight(other, me));
+        others.into_iter().take(LINE as usize).cloned().collect()
+    }
+
+    /// When `node` ought to have given a sign of life: to those in line by its Lease, to its witnesses by asking them.
+    fn doubted_at(
+        &self,
+        me: &NodeName,
+        node: &NodeName,
+        peer: &Peer,
+        lease: &NodeLease,
+        witness: &Witness,
+        timing: &Timing,
+    ) -> Option<Time> {
+        match lease.source {
+            Source::Lease if self.turn(me, node) >= LINE => None,
+            Source::Lease => Some(peer.known_since + lease.duration / 2),
+            Source::Both(_) | Source::Witness(_) => subject(me, node, lease)?.due(witness, timing),
+        }
     }
 
     fn open_others<'a>(
@@ -294,21 +357,6 @@ impl Peer {
 fn subject<'a>(me: &'a NodeName, node: &NodeName, lease: &'a NodeLease) -> Option<Subject<'a>> {
     let holder = Holder { node: node.clone(), epoch: lease.epoch.clone() };
     Some(Subject { me, holder, witnesses: lease.source.witnesses()? })
-}
-
-/// When `node` ought to have given a sign of life: to everybody by its Lease, to its witnesses by asking them.
-fn doubted_at(
-    me: &NodeName,
-    node: &NodeName,
-    peer: &Peer,
-    lease: &NodeLease,
-    witness: &Witness,
-    timing: &Timing,
-) -> Option<Time> {
-    match lease.source {
-        Source::Lease => Some(peer.known_since + lease.duration / 2),
-        Source::Both(_) | Source::Witness(_) => subject(me, node, lease)?.due(witness, timing),
-    }
 }
 
 fn is_open(peer: &Peer) -> bool {

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use super::super::event::{Action, Event};
 use super::super::lease::Key;
 use super::super::machine::Machine;
-use super::MILLI;
+use super::super::message::Message;
+use super::census::Cause;
 use super::network::Request;
 use super::node::Op;
 use super::placement::{Spec, Specs};
 use super::world::{Happening, World};
+use super::{MILLI, node_name};
 
 impl World {
     /// Starts the agent of a node, and the node itself if it is off.
@@ -20,36 +23,42 @@ impl World {
         }
         self.incarnations += 1;
         let incarnation = self.incarnations;
-        let (now, specs) = (self.now, self.specs.clone());
+        let (now, plan) = (self.now, self.plan.clone());
         let machine = Machine::new(self.nodes[node].name.clone(), self.timing.clone(), incarnation);
         if self.nodes[node].off {
             self.nodes[node].boot(now);
         }
-        self.nodes[node].start(machine, incarnation, specs);
+        self.nodes[node].start(machine, incarnation, plan);
         self.say(|| format!("n{node} starts as incarnation {incarnation}"));
         self.send((node, incarnation), Request::List);
     }
 
     pub(super) fn crash(&mut self, node: usize) {
         self.say(|| format!("n{node} agent killed"));
+        self.blame(node, Cause::AgentKilled);
         self.nodes[node].process = None;
     }
 
     pub(super) fn power_off(&mut self, node: usize) {
         self.say(|| format!("n{node} powered off"));
+        self.blame(node, Cause::PoweredOff);
         self.nodes[node].process = None;
         self.nodes[node].off = true;
         self.nodes[node].kernel.up.clear();
     }
 
     pub(super) fn leave(&mut self, node: usize) {
+        self.blame(node, Cause::HandedOver);
         self.process(node).leaving = true;
+        self.process(node).stale = true;
         self.give(node, Event::Leave);
     }
 
     /// A user writes; each agent learns it in its own time.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Specs)) {
-        change(&mut self.specs);
+        let mut specs = self.plan.specs.clone();
+        change(&mut specs);
+        self.plan = Rc::new(self.plan.edited(specs, self.nodes.len()));
         for node in 0..self.nodes.len() {
             if let Some(to) = self.alive(node) {
                 let delay = self.rng.between(MILLI, 50 * MILLI);
@@ -69,8 +78,9 @@ impl World {
     }
 
     pub(super) fn give(&mut self, node: usize, event: Event) {
+        let about = about(&event);
         self.feed(node, event);
-        self.place(node);
+        self.place(node, about);
         self.arm(node);
     }
 
@@ -111,19 +121,37 @@ impl World {
         }
     }
 
-    /// Feeds what placement wants, where it changed.
-    pub(super) fn place(&mut self, node: usize) {
-        let name = self.nodes[node].name.clone();
+    /// Feeds what placement wants, where it changed. It can have changed for other keys than those of the event only if
+    /// the epoch, the live nodes or what users wrote did.
+    pub(super) fn place(&mut self, node: usize, about: About) {
         let process = self.process(node);
         if !process.listed {
             return;
         }
+        if process.machine.epoch() != process.epoch.as_ref() {
+            process.epoch = process.machine.epoch().cloned();
+            process.stale = true;
+        }
+        let one = match about {
+            About::Key(key) if !process.stale => Some(key),
+            About::Nothing if !process.stale => return,
+            About::Nodes if !process.stale && process.machine.live().eq(&process.live.nodes) => return,
+            _ => None,
+        };
+        process.stale = false;
+        if one.is_none() {
+            process.live = process.plan.among(process.machine.live().cloned().collect());
+        }
         let machine = &process.machine;
-        let keys: BTreeSet<&Key> =
-            process.specs.vips.keys().chain(machine.titles().map(|(key, _)| key)).collect();
+        let keys: BTreeSet<&Key> = match &one {
+            Some(key) => [key].into(),
+            None => process.plan.specs.vips.keys().chain(machine.titles().map(|(key, _)| key)).collect(),
+        };
+        let me = node_name(node);
+        let wanted = |key: &Key| process.plan.want(key, &me, &process.live, machine, process.leaving);
         let changed: Vec<_> = keys
             .into_iter()
-            .map(|key| (key.clone(), process.specs.want(key, &name, machine, process.leaving)))
+            .map(|key| (key.clone(), wanted(key)))
             .filter(|(key, want)| process.wants.get(key) != Some(want))
             .collect();
         for (key, want) in changed {
@@ -144,5 +172,27 @@ impl World {
             return self.fail(format!("n{node} spins: it always wants a tick at once"));
         }
         self.at(at, Happening::Tick((node, incarnation), tick));
+    }
+}
+
+/// What an event can have changed the plans for.
+pub(super) enum About {
+    Key(Key),
+    Nodes,
+    Nothing,
+    All,
+}
+
+fn about(event: &Event) -> About {
+    match event {
+        Event::Title { key, .. }
+        | Event::TitleAnswer { key, .. }
+        | Event::Checked { key, .. }
+        | Event::Kernel { key, .. }
+        | Event::Vanished { key, .. }
+        | Event::Message { message: Message::Silent { key, .. }, .. } => About::Key(key.clone()),
+        Event::Message { .. } => About::Nothing,
+        Event::Node { .. } | Event::NodeAnswer { .. } | Event::Tick => About::Nodes,
+        _ => About::All,
     }
 }

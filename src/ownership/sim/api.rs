@@ -28,13 +28,33 @@ pub(in crate::ownership) struct Api {
     pub(in crate::ownership) revision: Version,
     pub(in crate::ownership) nodes: BTreeMap<NodeName, NodeLease>,
     pub(in crate::ownership) titles: BTreeMap<Key, Title>,
+    /// What watches have yet to deliver.
     pub(in crate::ownership) log: Vec<Change>,
+    /// So many entries before those of the log are forgotten.
+    pub(in crate::ownership) forgotten: usize,
     pub(in crate::ownership) writes: u64,
     pub(in crate::ownership) reads: u64,
     pub(in crate::ownership) uids: u64,
 }
 
 impl Api {
+    /// The entry of the log at `cursor`.
+    pub(in crate::ownership) fn entry(&self, cursor: usize) -> Option<&Change> {
+        self.log.get(cursor.checked_sub(self.forgotten)?)
+    }
+
+    /// Where the next entry of the log will be.
+    pub(in crate::ownership) fn end(&self) -> usize {
+        self.forgotten + self.log.len()
+    }
+
+    /// Forgets the entries before `cursor`.
+    pub(in crate::ownership) fn forget(&mut self, cursor: usize) {
+        let old = cursor.saturating_sub(self.forgotten).min(self.log.len());
+        self.log.drain(..old);
+        self.forgotten += old;
+    }
+
     fn allows(expect: Expect, found: Option<Version>) -> bool {
         match expect {
             Expect::Absent => found.is_none(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::census::Cause;
 use super::network::Weather;
 use super::world::{Happening, World};
 use super::{MILLI, SECOND, address, key, node_name};
@@ -30,7 +31,11 @@ impl World {
         self.reap();
         let node = self.rng.below(self.nodes.len());
         // In a world without messages the draws stay what they were.
-        match self.rng.below(if self.talk { 30 } else { 20 }) {
+        let fault = self.rng.below(if self.talk { 30 } else { 20 });
+        self.faults += 1;
+        match fault {
+            // Those that write to few objects by name belong to small worlds.
+            17..=19 if self.census.is_some() => self.kill_and_restart(node),
             0..=1 => self.kill_and_restart(node),
             2 => self.cut_power(node),
             3..=4 => self.pause(node),
@@ -75,18 +80,21 @@ impl World {
     fn pause(&mut self, node: usize) {
         let span = self.rng.between(MILLI, 5 * SECOND);
         self.nodes[node].paused_until = self.now + span;
+        self.blame(node, Cause::AgentPaused);
         self.say(|| format!("n{node} paused for {} ms", span / MILLI));
     }
 
     fn cut(&mut self, node: usize) {
         let span = self.rng.between(MILLI, 8 * SECOND);
         self.nodes[node].cut_until = self.now + span;
+        self.blame(node, Cause::CutFromApi);
         self.say(|| format!("n{node} cut from the API for {} ms", span / MILLI));
     }
 
     fn stall(&mut self, node: usize) {
         let span = self.rng.between(MILLI, 10 * SECOND);
         self.nodes[node].stalled_until = self.now + span;
+        self.blame(node, Cause::WatchStalled);
         self.say(|| format!("n{node} watch stalled for {} ms", span / MILLI));
     }
 
@@ -119,6 +127,7 @@ impl World {
     fn toggle_standby(&mut self, node: usize) {
         let name = node_name(node);
         self.say(|| format!("user toggles standby of {name}"));
+        self.blame(node, Cause::HandedOver);
         self.edit(|specs| {
             if !specs.standby.remove(&name) {
                 specs.standby.insert(name);
@@ -127,7 +136,7 @@ impl World {
     }
 
     fn prefer(&mut self, node: usize) {
-        let vip = key(self.rng.below(self.specs.vips.len() + 1));
+        let vip = key(self.rng.below(self.plan.specs.vips.len() + 1));
         self.say(|| format!("user prefers n{node} for {vip}"));
         self.edit(|specs| {
             if let Some(spec) = specs.vips.get_mut(&vip) {
@@ -160,7 +169,7 @@ impl World {
     fn delete_or_create(&mut self) {
         let vip = key(self.rng.below(3));
         let gone = !self.api.titles.contains_key(&vip);
-        match self.specs.vips.get(&vip).map(|spec| spec.deleted) {
+        match self.plan.specs.vips.get(&vip).map(|spec| spec.deleted) {
             Some(false) => {
                 self.say(|| format!("user deletes {vip}"));
                 self.edit(|specs| specs.vips.get_mut(&vip).unwrap().deleted = true);
@@ -179,16 +188,17 @@ impl World {
         if self.rng.chance(500) {
             self.say(|| format!("somebody deletes the Lease of n{node}"));
             self.api.delete_node(&node_name(node));
-        } else {
-            let vip = key(self.rng.below(3));
-            self.say(|| format!("somebody deletes the Lease of {vip}"));
-            self.api.delete_title(&vip);
+            let told = self.audience.get(&node).cloned().flatten();
+            return self.publish(told);
         }
-        self.publish();
+        let vip = key(self.rng.below(3));
+        self.say(|| format!("somebody deletes the Lease of {vip}"));
+        self.api.delete_title(&vip);
+        self.publish(None);
     }
 
     /// Lifts every fault and waits for order.
-    fn recover(&mut self) {
+    pub(super) fn recover(&mut self) {
         self.faulty = false;
         self.weather = Weather::default();
         self.reunite();
@@ -219,11 +229,11 @@ impl World {
 
     /// What is not as users want it.
     pub(super) fn disorder(&self) -> Option<String> {
-        for (vip, spec) in &self.specs.vips {
+        for (vip, spec) in &self.plan.specs.vips {
             if spec.deleted && self.api.titles.contains_key(vip) {
                 return Some(format!("{vip} is deleted but its Lease is still there"));
             }
-            let entitled = self.specs.entitled(vip);
+            let entitled = self.plan.entitled(vip);
             let mut nodes = BTreeSet::new();
             for address in entitled {
                 match self.owners(address)[..] {
@@ -235,7 +245,8 @@ impl World {
                 return Some(format!("the addresses of {vip} are on {} nodes", nodes.len()));
             }
         }
-        let wished: BTreeSet<_> = self.specs.vips.keys().flat_map(|vip| self.specs.entitled(vip)).collect();
+        let wished: BTreeSet<_> =
+            self.plan.specs.vips.keys().flat_map(|vip| self.plan.entitled(vip)).collect();
         let up = self.nodes.iter().flat_map(|node| node.kernel.up.keys());
         up.into_iter().find(|address| !wished.contains(*address)).map(|a| format!("{a} is up but nobody's"))
     }

@@ -4,18 +4,22 @@
 
 mod agent;
 pub(super) mod api;
+mod census;
 mod faults;
 mod hand;
 mod kernel;
+mod large;
 pub(super) mod network;
 mod node;
 mod outage;
 mod partitions;
 pub(super) mod placement;
 mod post;
+mod report;
 mod rng;
 mod scenarios;
 mod seeds;
+mod traffic;
 mod world;
 
 use std::net::IpAddr;
@@ -41,8 +45,29 @@ pub(super) fn node_name(index: usize) -> NodeName {
     NodeName(format!("n{index}"))
 }
 
+/// The number of the node with this name.
+fn node_index(name: &NodeName) -> usize {
+    name.0[1..].parse().unwrap()
+}
+
 pub(super) fn key(index: usize) -> Key {
     Key { namespace: "test".into(), name: format!("vip{index}") }
+}
+
+/// The address of one of many `VirtualIP`s.
+fn wide_address(vip: usize) -> IpAddr {
+    let [_, a, b, c] = u32::try_from(vip).unwrap().to_be_bytes();
+    IpAddr::from([10, a, b, c])
+}
+
+fn wide_index(address: IpAddr) -> Option<usize> {
+    match address {
+        IpAddr::V4(v4) if v4.octets()[0] == 10 => {
+            let [_, a, b, c] = v4.octets();
+            usize::try_from(u32::from_be_bytes([0, a, b, c])).ok()
+        }
+        _ => None,
+    }
 }
 
 pub(super) fn address(index: u8) -> IpAddr {

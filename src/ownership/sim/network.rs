@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::super::event::{Answer, Event, NodeWrite, TitleWrite};
-use super::super::lease::{Key, NodeLease, NodeName, Version};
-use super::api::{Api, Change};
+use super::super::lease::{Key, NodeName, Version};
+use super::agent::About;
+use super::api::Change;
 use super::world::{Happening, Proc, World};
-use super::{Instant, MILLI, SECOND, nanos};
+use super::{Instant, MILLI, SECOND, nanos, node_index};
 
 /// What a process asks of the API server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +39,9 @@ impl Request {
     }
 }
 
+/// For how long the log is kept at least.
+const KEPT: u64 = 60 * SECOND;
+
 /// How the network and the API server behave; per mille of requests.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Weather {
@@ -47,6 +51,12 @@ pub(super) struct Weather {
     pub(super) mute: u64,
     /// Never arrive.
     pub(super) lost: u64,
+}
+
+impl Weather {
+    pub(super) fn bad(self) -> bool {
+        self.slow + self.mute + self.lost > 0
+    }
 }
 
 impl World {
@@ -89,24 +99,33 @@ impl World {
         if self.away() {
             return self.hang(from, request);
         }
-        let before = self.api.log.len();
+        let before = self.api.end();
+        self.traffic.request(self.now, &request);
+        let mut told = None;
         let event = match request {
             Request::WriteNode(write) => {
                 let answer = self.api.write_node(&write);
+                told = write
+                    .told
+                    .as_ref()
+                    .map(|told| told.iter().chain([&write.node]).map(node_index).collect());
+                if matches!(answer, Answer::Written(..)) {
+                    self.audience.insert(node_index(&write.node), told.clone());
+                }
                 Event::NodeAnswer { node: write.node, nonce: write.nonce, answer }
             }
             Request::WriteTitle(write) => {
                 let answer = self.api.write_title(&write);
+                self.traffic.title(&write, &answer);
                 Event::TitleAnswer { key: write.key, nonce: write.nonce, answer }
             }
             Request::ReadNode(name) => self.api.read_node(&name),
             Request::ReadTitle(key) => self.api.read_title(&key),
             Request::Check(key, version, addresses) => self.api.check(&key, version, &addresses),
             Request::List => {
+                let nodes = self.api.nodes.iter();
                 let nodes =
-                    self.api.nodes.values().map(|lease| {
-                        Change::Node(node_of(&self.api, lease), lease.version, Some(lease.clone()))
-                    });
+                    nodes.map(|(node, lease)| Change::Node(node.clone(), lease.version, Some(lease.clone())));
                 let titles = self.api.titles.iter();
                 let titles =
                     titles.map(|(k, title)| Change::Title(k.clone(), title.version, Some(title.clone())));
@@ -117,18 +136,29 @@ impl World {
                 return;
             }
         };
-        if let Some(change) = self.api.log.get(before).cloned() {
+        if let Some(change) = self.api.entry(before).cloned() {
             self.say(|| format!("   api: {change:?} by n{} incarnation {}", from.0, from.1));
         }
-        self.publish();
+        self.publish(told);
         if let Some(at) = answered {
             self.at(at, Happening::Give(from, event));
         }
     }
 
-    /// Puts everything new in the log on its way to every watch.
-    pub(super) fn publish(&mut self) {
-        for node in 0..self.nodes.len() {
+    /// Puts everything new in the log on its way to every watch, or to those `told`.
+    pub(super) fn publish(&mut self, told: Option<BTreeSet<usize>>) {
+        let new = self.api.end();
+        let Some(last) = new.checked_sub(1).filter(|_| new > self.published) else { return };
+        self.published = new;
+        let all = 0..self.nodes.len();
+        let tell: Vec<usize> = match &told {
+            None => all.collect(),
+            Some(told) => told.iter().copied().filter(|node| all.contains(node)).collect(),
+        };
+        if let Some(told) = told {
+            self.told.insert(last, told);
+        }
+        for node in tell {
             if let Some(to) = self.alive(node)
                 && self.process(node).listed
             {
@@ -137,8 +167,33 @@ impl World {
         }
     }
 
+    /// Forgets what every watch has delivered.
+    pub(super) fn forget(&mut self) {
+        self.ends.push_back((self.now, self.api.end()));
+        // A list on its way back goes on from where the log ended when it was made.
+        let Some((_, mut needed)) = self.ends.pop_front_if(|(at, _)| *at + KEPT < self.now) else { return };
+        for node in 0..self.nodes.len() {
+            let Some(mut cursor) = self.nodes[node].process.as_ref().filter(|p| p.listed).map(|p| p.cursor)
+            else {
+                continue;
+            };
+            while cursor < self.api.end() && !self.concerns(node, cursor) {
+                cursor += 1;
+            }
+            self.process(node).cursor = cursor;
+            needed = needed.min(cursor);
+        }
+        self.api.forget(needed);
+        self.told = self.told.split_off(&needed);
+    }
+
+    /// Whether the watch of a node delivers this entry of the log.
+    fn concerns(&self, node: usize, entry: usize) -> bool {
+        self.told.get(&entry).is_none_or(|told| told.contains(&node))
+    }
+
     fn publish_to(&mut self, to: Proc) {
-        let log = self.api.log.len();
+        let log = self.api.end();
         let rare = self.faulty && self.rng.chance(10);
         let delay = self.rng.between(MILLI / 2, if rare { 2 * SECOND } else { 10 * MILLI });
         let at = (self.now + delay).max(self.process(to.0).watched);
@@ -158,9 +213,14 @@ impl World {
         if self.away() {
             return self.at(self.back(), Happening::Watch(to));
         }
-        let cursor = self.process(to.0).cursor;
-        if let Some(change) = self.api.log.get(cursor).cloned() {
+        let mut cursor = self.process(to.0).cursor;
+        while cursor < self.api.end() && !self.concerns(to.0, cursor) {
+            cursor += 1;
+        }
+        self.process(to.0).cursor = cursor;
+        if let Some(change) = self.api.entry(cursor).cloned() {
             self.process(to.0).cursor += 1;
+            self.traffic.delivered += 1;
             self.give(to.0, change.event());
         }
     }
@@ -179,14 +239,12 @@ impl World {
         self.process(to.0).listed = true;
         self.feed(to.0, Event::Synced);
         self.introduce(to.0);
-        for _ in cursor..self.api.log.len() {
-            self.publish_to(to);
+        for entry in cursor..self.api.end() {
+            if self.concerns(to.0, entry) {
+                self.publish_to(to);
+            }
         }
-        self.place(to.0);
+        self.place(to.0, About::All);
         self.arm(to.0);
     }
-}
-
-fn node_of(api: &Api, lease: &NodeLease) -> NodeName {
-    api.nodes.iter().find(|(_, other)| other.version == lease.version).unwrap().0.clone()
 }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::super::event::Want;
-use super::super::lease::{Key, NodeName};
+use super::super::lease::{Epoch, Key, NodeName};
 use super::super::machine::Machine;
 use super::super::time::Time;
 use super::kernel::Kernel;
-use super::placement::Specs;
+use super::placement::{Live, Plan};
 use super::{Instant, SECOND, node_name};
 
 const MILLION: u128 = 1_000_000;
@@ -33,6 +34,7 @@ pub(super) struct Made {
 }
 
 /// One life of the agent.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(super) struct Process {
     pub(super) incarnation: u64,
     pub(super) machine: Machine,
@@ -51,7 +53,13 @@ pub(super) struct Process {
     pub(super) calling: bool,
     /// What the process believes that the kernel has.
     pub(super) up: BTreeMap<IpAddr, Key>,
-    pub(super) specs: Specs,
+    pub(super) plan: Rc<Plan>,
+    /// The nodes that it planned with.
+    pub(super) live: Live,
+    /// The epoch that it planned in.
+    pub(super) epoch: Option<Epoch>,
+    /// Whether all plans are to be made again.
+    pub(super) stale: bool,
     pub(super) wants: BTreeMap<Key, Want>,
     pub(super) leaving: bool,
     /// The end of its right as its hand and the fence were told last.
@@ -104,7 +112,7 @@ impl Node {
         self.kernel.boot();
     }
 
-    pub(super) fn start(&mut self, machine: Machine, incarnation: u64, specs: Specs) {
+    pub(super) fn start(&mut self, machine: Machine, incarnation: u64, plan: Rc<Plan>) {
         self.process = Some(Process {
             incarnation,
             machine,
@@ -117,7 +125,10 @@ impl Node {
             calls: VecDeque::new(),
             calling: false,
             up: BTreeMap::new(),
-            specs,
+            plan,
+            live: Live::default(),
+            epoch: None,
+            stale: true,
             wants: BTreeMap::new(),
             leaving: false,
             deadline: None,

@@ -55,6 +55,29 @@ impl World {
         self.after(busy, Happening::Arrive(from, request, answered));
     }
 
+    /// The API server goes away, and with it every watch that it served.
+    pub(super) fn go_away(&mut self, outage: Outage) {
+        self.outage = outage;
+        if self.census.is_none() {
+            return;
+        }
+        for node in 0..self.nodes.len() {
+            if let Some(to) = self.alive(node) {
+                self.relist(to, 0);
+            }
+        }
+    }
+
+    /// As the agent does it: a random part of a wait that doubles up to a second.
+    pub(super) fn relist(&mut self, to: Proc, failed: u32) {
+        if !self.away() {
+            return self.send(to, Request::List);
+        }
+        let wait = (50 * MILLI * (1 << failed.min(5))).min(SECOND);
+        let wait = self.rng.between(wait / 2, wait);
+        self.after(wait, Happening::Relist(to, failed + 1));
+    }
+
     /// When to look whether it is back: faults may be lifted before their time.
     pub(super) fn back(&self) -> Instant {
         self.outage.until.min(self.now + SECOND)

@@ -1,5 +1,6 @@
 //! Faults of worlds in which agents talk: who does not hear whom, and an API server that is away for long.
 
+use super::census::Cause;
 use super::outage::{Manner, Outage};
 use super::post::Currents;
 use super::world::World;
@@ -8,11 +9,11 @@ use super::{Instant, MILLI, SECOND};
 impl World {
     pub(super) fn part(&mut self, node: usize) {
         match self.rng.below(10) {
-            0..=1 => self.cut_from_peers(node),
-            2 => self.cut_from_all(node),
-            3 => self.cut_pair(node),
-            4 => self.cut_one_way(node),
-            5..=6 => self.change_currents(),
+            0..=2 => self.cut_from_peers(node),
+            3 => self.cut_from_all(node),
+            4..=5 => self.cut_pair(node),
+            6..=7 => self.cut_one_way(node),
+            8 => self.change_currents(),
             _ => self.lose_api(),
         }
     }
@@ -25,6 +26,7 @@ impl World {
     fn cut_from_peers(&mut self, node: usize) {
         let (until, span) = self.for_a_while();
         self.silence.cut(node, until);
+        self.blame(node, Cause::CutFromPeers);
         self.say(|| format!("n{node} cut from its peers for {span} ms"));
     }
 
@@ -32,6 +34,7 @@ impl World {
         let (until, span) = self.for_a_while();
         self.silence.cut(node, until);
         self.nodes[node].cut_until = until;
+        self.blame(node, Cause::CutFromApi);
         self.say(|| format!("n{node} cut from peers and API for {span} ms"));
     }
 
@@ -39,11 +42,14 @@ impl World {
         let ((until, span), other) = (self.for_a_while(), self.rng.below(self.nodes.len()));
         self.silence.way(node, other, until);
         self.silence.way(other, node, until);
+        self.blame(node, Cause::CutFromPeers);
+        self.blame(other, Cause::CutFromPeers);
         self.say(|| format!("n{node} and n{other} cut from each other for {span} ms"));
     }
 
     fn cut_one_way(&mut self, node: usize) {
         let ((until, span), other) = (self.for_a_while(), self.rng.below(self.nodes.len()));
+        self.blame(node, Cause::CutFromPeers);
         match self.rng.below(3) {
             0 => self.silence.way(node, other, until),
             1 => self.silence.mute(node, until),
@@ -69,7 +75,8 @@ impl World {
         let most = if self.rng.chance(300) { 60 * SECOND } else { 10 * SECOND };
         let span = self.rng.between(100 * MILLI, most);
         let manner = [Manner::Down, Manner::Lost, Manner::Hung][self.rng.below(3)];
-        self.outage = Outage { until: self.now + span, manner };
+        let until = self.now + span;
+        self.go_away(Outage { until, manner });
         self.say(|| format!("API server {manner:?} for {} ms", span / MILLI));
     }
 

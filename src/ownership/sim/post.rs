@@ -6,7 +6,7 @@ use super::super::event::{Event, Neighbour};
 use super::super::lease::NodeName;
 use super::super::message::Message;
 use super::world::{Happening, World};
-use super::{Instant, MILLI, SECOND, node_name};
+use super::{Instant, MILLI, SECOND, node_index, node_name};
 
 /// How the way between agents behaves; per mille of messages.
 #[derive(Clone, Copy, Default)]
@@ -26,6 +26,12 @@ pub(super) struct Silence {
     mute: BTreeMap<usize, Instant>,
     /// Nothing to this node passes until then.
     deaf: BTreeMap<usize, Instant>,
+}
+
+impl Currents {
+    pub(super) fn bad(self) -> bool {
+        self.lost + self.doubled + self.late > 0
+    }
 }
 
 impl Silence {
@@ -64,9 +70,10 @@ impl World {
     }
 
     pub(super) fn tell(&mut self, from: usize, to: &NodeName, message: &Message) {
-        let Some(to) = self.nodes.iter().position(|node| node.name == *to).filter(|_| self.talk) else {
+        let to = node_index(to);
+        if !self.talk || to >= self.nodes.len() {
             return;
-        };
+        }
         self.messages += 1;
         let Currents { lost, doubled, late } = self.currents;
         let copies = if self.rng.chance(doubled) { 2 } else { 1 };

@@ -1,19 +1,22 @@
 //! The world: virtual time, what happens in it, and the judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use super::super::event::Event;
 use super::super::message::Message;
 use super::super::time::Time;
 use super::super::timing::Timing;
 use super::api::{Api, Change};
+use super::census::Census;
 use super::network::{Request, Weather};
 use super::node::{Made, Node, Process};
 use super::outage::Outage;
-use super::placement::Specs;
+use super::placement::Plan;
 use super::post::{Currents, Silence};
 use super::rng::Rng;
+use super::traffic::Traffic;
 use super::{Instant, MILLI, SECOND, seconds};
 
 /// A process: its node and its incarnation.
@@ -46,6 +49,9 @@ pub(super) enum Happening {
     Abandon(Proc),
     Start(usize),
     Fault,
+    Census,
+    /// A watch that broke lists again; so many times in a row that failed.
+    Relist(Proc, u32),
 }
 
 pub(super) struct World {
@@ -55,8 +61,19 @@ pub(super) struct World {
     pub(super) rng: Rng,
     pub(super) timing: Timing,
     pub(super) api: Api,
+    /// Whom watches tell of an entry of the log, where that is not everybody.
+    pub(super) told: BTreeMap<usize, BTreeSet<usize>>,
+    /// So many entries of the log are on their way.
+    pub(super) published: usize,
+    /// Whom watches told of the last version of each node's Lease, where that is not everybody.
+    pub(super) audience: BTreeMap<usize, Option<BTreeSet<usize>>>,
+    pub(super) traffic: Traffic,
+    /// Where the log ended at some moments.
+    pub(super) ends: VecDeque<(Instant, usize)>,
+    /// Kept where there are many `VirtualIP`s.
+    pub(super) census: Option<Census>,
     pub(super) nodes: Vec<Node>,
-    pub(super) specs: Specs,
+    pub(super) plan: Rc<Plan>,
     pub(super) weather: Weather,
     pub(super) outage: Outage,
     /// Whether agents can send messages to each other.
@@ -69,6 +86,8 @@ pub(super) struct World {
     /// Processes that said `Done`.
     pub(super) done: Vec<Proc>,
     pub(super) faulty: bool,
+    /// So many happened.
+    pub(super) faults: u64,
     /// Readable, when asked for.
     pub(super) trace: Option<Vec<String>>,
     pub(super) failure: Option<String>,
@@ -86,8 +105,14 @@ impl World {
             rng,
             timing,
             api: Api::default(),
+            told: BTreeMap::new(),
+            published: 0,
+            audience: BTreeMap::new(),
+            traffic: Traffic::default(),
+            ends: VecDeque::new(),
+            census: None,
             nodes,
-            specs: Specs::default(),
+            plan: Rc::default(),
             weather: Weather::default(),
             outage: Outage::default(),
             talk: false,
@@ -97,6 +122,7 @@ impl World {
             incarnations: 0,
             done: Vec::new(),
             faulty: false,
+            faults: 0,
             trace: None,
             failure: None,
         }
@@ -161,6 +187,7 @@ impl World {
             | Happening::Call(to)
             | Happening::Look(to, _)
             | Happening::Specs(to)
+            | Happening::Relist(to, _)
             | Happening::Abandon(to) => *to,
             Happening::Arrive(from, request, answer) => return self.arrive(*from, request.clone(), *answer),
             Happening::Hang(from, request) => return self.awake(*from, request.clone()),
@@ -168,6 +195,7 @@ impl World {
             Happening::Expire(node, address, generation) => return self.expire(*node, *address, *generation),
             Happening::Start(node) => return self.start(*node),
             Happening::Fault => return self.fault(),
+            Happening::Census => return self.take_census(),
         };
         let node = &self.nodes[to.0];
         if node.process.as_ref().is_none_or(|process| process.incarnation != to.1) {
@@ -187,9 +215,11 @@ impl World {
             Happening::Call(_) => self.call(to),
             Happening::Look(_, made) => self.look(to, made),
             Happening::Specs(_) => {
-                self.process(to.0).specs = self.specs.clone();
+                self.process(to.0).plan = self.plan.clone();
+                self.process(to.0).stale = true;
                 self.give(to.0, Event::Tick);
             }
+            Happening::Relist(_, failed) => self.relist(to, failed),
             Happening::Abandon(_) => self.give(to.0, Event::Abandon),
             _ => {}
         }
