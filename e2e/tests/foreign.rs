@@ -147,6 +147,9 @@ fn a_foreign_host_that_claims_the_address_is_answered_and_told_of(lab: &Cluster)
     Ok(())
 }
 
+/// Whether the status tells of a conflict.
+const CONFLICT: &str = r#"jsonpath={.status.conditions[?(@.type=="AddressConflict")].status}"#;
+
 /// A second one, of the same host's, shows that there was time to.
 fn without_conflict_detection_nobody_is_asked_answered_or_told_of(lab: &Cluster) -> Outcome {
     let (careless, careful) = (Vip::dual("careless", 200), Vip::dual("careful", 201));
@@ -160,13 +163,16 @@ fn without_conflict_detection_nobody_is_asked_answered_or_told_of(lab: &Cluster)
     lab.apply(&careful.manifest())?;
     settled(lab, &careful)?;
     let watch = lab.watch(&claimed.map(|address| address.to_string()))?;
-    for address in claimed {
-        stranger.claim(address)?;
-    }
+    until("the second one's conflict is told of", PATIENCE, || {
+        // One claim may come before the agent listens for the address.
+        claimed.iter().try_for_each(|address| stranger.claim(*address))?;
+        let told = lab.kubectl(&["get", &careful.object(), "-o", CONFLICT])?;
+        Ok((told == "True").then_some(()))
+    })?;
     told_of_foreigner(lab, &careful)?;
     watch.stop()?;
     let told = |of: &str| lab.kubectl(&["get", "vip", "careless", "-o", of]);
-    let conflict = told(r#"jsonpath={.status.conditions[?(@.type=="AddressConflict")].status}"#)?;
+    let conflict = told(CONFLICT)?;
     assert!(conflict != "True", "{conflict}");
     let uid = told("jsonpath={.metadata.uid}")?;
     let about = format!("--field-selector=reason=AddressConflict,involvedObject.uid={uid}");
