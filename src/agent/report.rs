@@ -239,7 +239,8 @@ impl Report {
     /// When something must be reported although nothing happened.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.underway.next()
+        let claims = self.claims.values().map(|(.., heard)| *heard + CLAIM_SHOWN);
+        self.underway.next().into_iter().chain(claims).min()
     }
 
     /// Whether this node, silent so far, is about to answer, or another one instead of it, and nothing hinders it.

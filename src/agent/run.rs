@@ -360,6 +360,8 @@ impl Agent {
         self.defended.insert(address, now);
         let defends = detection == ConflictDetection::Defend;
         self.outside.report.claimed(&key, address, mac, defends);
+        // Its status tells of it.
+        self.plan_soon();
         if defends {
             self.order(Order::Defend { key, address });
         }
