@@ -145,8 +145,7 @@ fn welcome(cluster: &Cluster) -> lab::Result<()> {
             cluster.kubectl(&["label", "node", name, &format!("{LABEL}-")])?;
         }
         if object["spec"]["standby"] == true {
-            let back = r#"{"spec": {"standby": false}}"#;
-            cluster.kubectl(&["patch", "virtualipnode", name, "--type=merge", "--patch", back])?;
+            cluster.standby(name, false)?;
         }
     }
     Ok(())

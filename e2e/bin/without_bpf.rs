@@ -7,8 +7,8 @@ mod lab;
 
 use lab::{
     Cluster, Error, Plan, Result,
-    error::chain,
     image::{Image, STATIC, cargo, target},
+    program::end,
     run::{command, finish, piped, run, spelled, until},
     stage::{PATIENCE, Stage},
 };
@@ -19,13 +19,7 @@ const NO_COMPILER: &str = "no-compiler";
 
 fn main() -> ExitCode {
     lab::enter();
-    match all() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("without_bpf: {}", chain(&error));
-            ExitCode::FAILURE
-        }
-    }
+    end("without_bpf", all().map(|()| true))
 }
 
 fn all() -> Result<()> {

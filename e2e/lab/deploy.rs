@@ -48,6 +48,25 @@ impl Cluster {
         self.wait_agents_ready()
     }
 
+    /// Tells the agents something in their environment (`NAME=value`, or `NAME-` for what the manifests say), and waits until
+    /// they have it.
+    ///
+    /// # Errors
+    /// When one does not become ready.
+    pub fn configure(&self, words: &[&str]) -> Result<()> {
+        self.kubectl(&[&["set", "env", AGENTS, "-n", NAMESPACE][..], words].concat())?;
+        self.wait_agents_ready()
+    }
+
+    /// Puts a node on standby, or takes it off.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub fn standby(&self, node: &str, on: bool) -> Result<()> {
+        let patch = format!(r#"{{"spec": {{"standby": {on}}}}}"#);
+        self.kubectl(&["patch", "virtualipnode", node, "--type=merge", "--patch", &patch]).map(drop)
+    }
+
     /// Waits until an agent of the newest kind is ready on every node.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 pub mod addresses;
 pub mod attach;
 pub mod audit;
+mod base_address;
 mod cables;
 pub mod certificates;
 mod cgroup;
@@ -33,6 +34,7 @@ mod outages;
 pub mod packages;
 pub mod plan;
 pub mod process;
+pub mod program;
 pub mod programs;
 pub mod refusals;
 pub mod run;

@@ -1,10 +1,6 @@
 //! Where the right of each node comes from, as its status says.
 
-use super::{
-    Cluster, Error, Result,
-    deploy::{AGENTS, NAMESPACE},
-    run::until,
-};
+use super::{Cluster, Error, Result, run::until};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -17,9 +13,7 @@ impl Cluster {
     /// # Errors
     /// When one does not become ready.
     pub fn use_source(&self, source: &str) -> Result<()> {
-        let set = format!("VIRTUALIP_RIGHT_SOURCE={}", source.to_lowercase());
-        self.kubectl(&["set", "env", AGENTS, "-n", NAMESPACE, &set])?;
-        self.wait_agents_ready()
+        self.configure(&[&format!("VIRTUALIP_RIGHT_SOURCE={}", source.to_lowercase())])
     }
 
     /// Waits until the right of every node comes from there, and all its witnesses answer.

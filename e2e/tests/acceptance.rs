@@ -1,7 +1,7 @@
 //! The acceptance tests of those who wrote about IPaddr2 and Pacemaker, in the order of their write-ups. A test is one of their
 //! sentences.
 
-use super::vip::{Vip, holders, standby};
+use super::vip::{Vip, holders};
 use crate::{
     lab::{
         Cluster, Error, InterfacePlan, Node, Result,
@@ -127,10 +127,10 @@ fn acceptance_d3_d4_a_graceful_stop_moves_it_and_after_the_rejoin_it_stays(lab: 
     let owner = vip.owner()?;
     let mut new = String::new();
     let verdict = lab.watch_while(&[ADDRESS], || {
-        standby(lab, &owner, true)?;
+        lab.standby(&owner, true)?;
         new = vip.wait_moved(&owner)?;
         on_exactly(lab, &new, "eth1")?;
-        standby(lab, &owner, false)?;
+        lab.standby(&owner, false)?;
         vip.wait_ready()?;
         on_exactly(lab, &new, "eth1")
     })?;
@@ -161,14 +161,14 @@ fn acceptance_e1_interfaces_differ_per_node_and_none_is_named(lab: &Cluster) -> 
     let vip = Vip::ready(lab, "web", &[ADDRESS])?;
     for (node, interface) in [("n2", "lan0"), ("n3", "eth1"), ("n1", "eth1"), ("n2", "lan0")] {
         for other in ["n1", "n2", "n3"].into_iter().filter(|other| *other != node) {
-            standby(lab, other, true)?;
+            lab.standby(other, true)?;
         }
         until(&format!("{node} has it on {interface}"), PATIENCE, || {
             on_exactly(lab, node, interface)?;
             Ok((vip.object()?["status"]["interface"] == interface && vip.owner()? == node).then_some(()))
         })?;
         // The next one must be there before this one leaves.
-        ["n1", "n2", "n3"].into_iter().try_for_each(|node| standby(lab, node, false))?;
+        ["n1", "n2", "n3"].into_iter().try_for_each(|node| lab.standby(node, false))?;
     }
     Ok(())
 }
@@ -259,9 +259,9 @@ fn acceptance_e4_a_ping_once_a_second_loses_at_most_one_packet(lab: &Cluster) ->
         let words: Vec<_> = std::iter::once("ping".to_owned()).chain(words).collect();
         client.output(&words)
     });
-    standby(lab, &owner, true)?;
+    lab.standby(&owner, true)?;
     let second = vip.wait_moved(&owner)?;
-    standby(lab, &owner, false)?;
+    lab.standby(&owner, false)?;
     lab.kubectl(&["delete", "-n", crate::lab::deploy::NAMESPACE, &lab.agent_pod(&second)?])?;
     vip.wait_moved(&second)?;
     let said = ping.join().map_err(|_| "the pinging thread died")??;
@@ -302,9 +302,9 @@ fn acceptance_e5_two_owners_never(lab: &Cluster) -> Outcome {
 fn acceptance_e6_moves_are_shown(lab: &Cluster) -> Outcome {
     let vip = Vip::ready(lab, "web", &[ADDRESS])?;
     let first = vip.owner()?;
-    standby(lab, &first, true)?;
+    lab.standby(&first, true)?;
     let second = vip.wait_moved(&first)?;
-    standby(lab, &first, false)?;
+    lab.standby(&first, false)?;
     lab.node(&second)?.power_off()?;
     let third = vip.wait_moved(&second)?;
     vip.wait_ready()?;

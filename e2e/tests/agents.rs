@@ -1,6 +1,5 @@
 //! What may happen to an agent.
 
-use super::vip::standby;
 use crate::{
     lab::{
         Cluster, Node, Result,
@@ -136,7 +135,7 @@ fn agents_live_on_while_the_api_server_is_away(lab: &Cluster) -> Outcome {
 fn each_change_of_ownership_is_one_line_of_the_log_with_its_reason(lab: &Cluster) -> Outcome {
     let stage = Stage::set(lab, vec![Vip::dual("told", 200)])?;
     let old = stage.owner.clone();
-    standby(lab, &old, true)?;
+    lab.standby(&old, true)?;
     stage.moved()?;
     let new = stage.end()?.owner().to_owned();
     let told = |node: &str| -> Result<Vec<String>> {

@@ -1,6 +1,6 @@
 //! Interfaces that change under an address: it is told again from there, or another node has it, and is never on two.
 
-use super::vip::{PATIENCE, Vip, holders, standby};
+use super::vip::{PATIENCE, Vip, holders};
 use crate::{
     lab::{
         Cluster, Error, InterfacePlan, Node, Result, addresses::DATA, audit::boottime_us, judge::Verdict,
@@ -125,7 +125,7 @@ fn while_owning_the_interface_is_removed_and_its_successor_of_the_same_name_may_
         vip.wait_ready()?;
         node.plug(&InterfacePlan::new("eth1", &DATA))?;
         let others = lab.nodes().iter().filter(|other| other.name() != owner);
-        others.map(|other| standby(lab, other.name(), true)).collect::<Result<Vec<_>>>()?;
+        others.map(|other| lab.standby(other.name(), true)).collect::<Result<Vec<_>>>()?;
         until("it is back where it was", PATIENCE, || Ok((vip.owner()? == owner).then_some(())))?;
         vip.wait_ready()?;
         answered_by(lab, node)
@@ -180,7 +180,7 @@ fn while_owning_the_nodes_own_address_is_removed_and_the_virtual_one_stays_or_is
         let node = lab.node(&owner)?;
         without_own_address(&vip, node, promote, || {
             let verdict = lab.watch_while(&[ADDRESS, ADDRESS6], || {
-                remove_own_address(node)?;
+                node.remove_base_address()?;
                 until("it is there", PATIENCE, || {
                     let shown = node.exec(&["ip", "-oneline", "address", "show", "to", ADDRESS])?;
                     Ok(shown.contains(&format!("{ADDRESS}/24")).then_some(()))
@@ -205,7 +205,7 @@ fn while_owning_the_nodes_own_address_is_removed_and_with_it_the_subnet(lab: &Cl
         without_own_address(&vip, node, promote, || {
             let mut new = String::new();
             let verdict = lab.watch_while(&[ADDRESS], || {
-                remove_own_address(node)?;
+                node.remove_base_address()?;
                 new = vip.wait_moved(&owner)?;
                 vip.wait_ready()?;
                 answered_by_v4(lab, lab.node(&new)?)
@@ -219,29 +219,14 @@ fn while_owning_the_nodes_own_address_is_removed_and_with_it_the_subnet(lab: &Cl
 }
 
 fn without_own_address(vip: &Vip<'_>, node: &Node, promote: &str, work: impl FnOnce() -> Outcome) -> Outcome {
-    promotes(node, promote)?;
+    node.promote_secondaries(promote)?;
     let outcome = work();
     // The virtual one is the first of the subnet now: it shall not take the node's along.
-    promotes(node, "1")?;
-    node.exec(&["ip", "address", "replace", &own(node), "dev", "eth1"])?;
+    node.promote_secondaries("1")?;
+    node.restore_base_address()?;
     vip.delete()?;
-    promotes(node, "0")?;
+    node.promote_secondaries("0")?;
     outcome
-}
-
-fn promotes(node: &Node, promote: &str) -> Result<()> {
-    let set = |scope| {
-        node.exec(&["sysctl", "-qw", &format!("net.ipv4.conf.{scope}.promote_secondaries={promote}")])
-    };
-    ["all", "eth1"].into_iter().try_for_each(|scope| set(scope).map(drop))
-}
-
-fn remove_own_address(node: &Node) -> Result<()> {
-    node.exec(&["ip", "address", "del", &own(node), "dev", "eth1"]).map(drop)
-}
-
-fn own(node: &Node) -> String {
-    format!("192.168.200.1{}/24", node.name().trim_start_matches('n'))
 }
 
 /// Waits until the owner has announced both addresses after the change, and gives what the client saw and heard.

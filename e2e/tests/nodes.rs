@@ -1,6 +1,5 @@
 //! What may happen to a node.
 
-use super::vip::standby;
 use crate::{
     lab::{
         Cluster, Node,
@@ -90,10 +89,10 @@ fn in_a_handover_the_new_owner_announces_itself_before_any_status_is_written(lab
     for _ in 0..4 {
         let stage = Stage::dual(lab)?;
         let (old, since) = (stage.owner.clone(), boottime_us()?);
-        standby(lab, &old, true)?;
+        lab.standby(&old, true)?;
         stage.moved()?;
         let ending = stage.end()?;
-        standby(lab, &old, false)?;
+        lab.standby(&old, false)?;
         assert_eq!(lab.status_before_announcement(&ending, since)?, None);
     }
     Ok(())

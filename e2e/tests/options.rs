@@ -1,6 +1,6 @@
 //! What a `VirtualIP` may ask for besides an owner, on the nodes of a cluster.
 
-use super::vip::{PATIENCE, Vip, holders, standby};
+use super::vip::{PATIENCE, Vip, holders};
 use crate::{
     lab::{Cluster, Error, InterfacePlan, Node, Result, addresses::DATA, run::until},
     runner::{LABEL, Outcome},
@@ -33,7 +33,7 @@ fn loopback(lab: &Cluster) -> Outcome {
     vip.wait_ready()?;
     let first = vip.owner()?;
     both.iter().try_for_each(|address| spread(lab, address, &first))?;
-    standby(lab, &first, true)?;
+    lab.standby(&first, true)?;
     let second = vip.wait_moved(&first)?;
     // The node that gave it up is one of the others now.
     both.iter().try_for_each(|address| spread(lab, address, &second))?;
@@ -93,15 +93,15 @@ fn an_interface_is_chosen_by_the_labels_of_the_node(lab: &Cluster) -> Outcome {
     let choice = |name: &str, value: &str| json!({"name": name, "nodeSelector": {LABEL: value}});
     let interfaces = json!([choice("eth9", "lan"), choice("lan0", "lan"), choice("eth1", "eth")]);
     let watch = lab.watch(&[ADDRESS])?;
-    standby(lab, "n3", true)?;
+    lab.standby("n3", true)?;
     let vip = Vip::apply(lab, "chosen", &json!({"addresses": [ADDRESS], "interfaces": interfaces}))?;
     vip.wait_ready()?;
     on(lab, &vip, "n2", "lan0")?;
-    standby(lab, "n3", false)?;
-    standby(lab, "n2", true)?;
+    lab.standby("n3", false)?;
+    lab.standby("n2", true)?;
     vip.wait_moved("n2")?;
     on(lab, &vip, "n3", "eth1")?;
-    standby(lab, "n3", true)?;
+    lab.standby("n3", true)?;
     let message = vip.wait_reason("NoEligibleNode")?;
     assert!(message.contains("n1: no entry of spec.interfaces is for its labels"), "{message}");
     lab.kubectl(&["label", "node", "n1", &format!("{LABEL}=eth")])?;

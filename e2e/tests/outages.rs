@@ -1,11 +1,7 @@
 //! What may happen to the API server.
 
 use crate::{
-    lab::{
-        Cluster,
-        deploy::{AGENTS, NAMESPACE},
-        stage::Stage,
-    },
+    lab::{Cluster, stage::Stage},
     runner::Outcome,
 };
 use std::{thread, time::Duration};
@@ -27,18 +23,18 @@ fn the_api_server_is_stopped_for_half_a_second_and_nobody_notices(lab: &Cluster)
 }
 
 fn the_api_server_is_restarted_within_the_lease_and_nobody_notices(lab: &Cluster) -> Outcome {
-    configured(lab, &["VIRTUALIP_LEASE_DURATION=20s", "VIRTUALIP_RENEW_INTERVAL=2s"])?;
+    lab.configure(&["VIRTUALIP_LEASE_DURATION=20s", "VIRTUALIP_RENEW_INTERVAL=2s"])?;
     let outcome = Stage::dual(lab).map_err(Into::into).and_then(|stage| {
         lab.control_plane().restart_api()?;
         lab.control_plane().wait_ready()?;
         unnoticed(stage)
     });
-    configured(lab, &["VIRTUALIP_LEASE_DURATION-", "VIRTUALIP_RENEW_INTERVAL-"])?;
+    lab.configure(&["VIRTUALIP_LEASE_DURATION-", "VIRTUALIP_RENEW_INTERVAL-"])?;
     outcome
 }
 
 fn without_witnesses_the_addresses_go_silent_with_the_api_server_and_come_back(lab: &Cluster) -> Outcome {
-    configured(lab, &["VIRTUALIP_RIGHT_SOURCE=lease"])?;
+    lab.use_source("lease")?;
     let outcome = Stage::dual(lab).map_err(Into::into).and_then(|stage| {
         lab.control_plane().kill_api();
         stage.silent()?;
@@ -46,14 +42,8 @@ fn without_witnesses_the_addresses_go_silent_with_the_api_server_and_come_back(l
         stage.end()?;
         Ok(())
     });
-    configured(lab, &["VIRTUALIP_RIGHT_SOURCE-"])?;
+    lab.configure(&["VIRTUALIP_RIGHT_SOURCE-"])?;
     outcome
-}
-
-/// Tells the agents something in their environment, and waits until they have it.
-fn configured(lab: &Cluster, words: &[&str]) -> crate::lab::Result<()> {
-    lab.kubectl(&[&["set", "env", AGENTS, "-n", NAMESPACE][..], words].concat())?;
-    lab.wait_agents_ready()
 }
 
 /// The same owner, and not one request without an answer but by the accidents of a busy machine.

@@ -87,12 +87,6 @@ pub fn manifest(name: &str, spec: &Value) -> Value {
     })
 }
 
-/// Takes a node out, or lets it back in.
-pub fn standby(lab: &Cluster, node: &str, standby: bool) -> Result<()> {
-    let patch = json!({"spec": {"standby": standby}}).to_string();
-    lab.kubectl(&["patch", "vipnode", node, "--type", "merge", "-p", &patch]).map(drop)
-}
-
 /// The running nodes whose kernel has the address, as `ip` says.
 pub fn holders(lab: &Cluster, address: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();

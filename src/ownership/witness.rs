@@ -77,13 +77,15 @@ impl Witness {
     /// From when on this node would vote to close: no promise runs. What a former incarnation promised is not known, so
     /// it must have run out as well.
     pub(super) fn quiet_at(&self, holder: &Holder, period: Duration) -> Option<Time> {
-        let promised = self.promised.get(holder).copied().unwrap_or_default();
-        let restarted = self.started? + period;
-        Some(match () {
-            () if dropped(Rule::NoVoteUnderPromise) => restarted,
-            () if dropped(Rule::SilentAfterStart) => promised,
-            () => promised.max(restarted),
-        })
+        let mut promised = self.promised.get(holder).copied().unwrap_or_default();
+        let mut restarted = self.started? + period;
+        if dropped(Rule::NoVoteUnderPromise) {
+            promised = Time::default();
+        }
+        if dropped(Rule::SilentAfterStart) {
+            restarted = Time::default();
+        }
+        Some(promised.max(restarted))
     }
 
     fn would(&self, me: &NodeName, matter: &Matter<'_>, now: Time) -> bool {

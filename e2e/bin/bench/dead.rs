@@ -8,7 +8,6 @@ use super::{
         run::until,
         stage::{PATIENCE, Vip},
     },
-    moves::standby,
 };
 use std::{net::IpAddr, thread, time::Duration};
 
@@ -37,12 +36,12 @@ fn dies(lab: &Cluster, vips: &[Vip]) -> Result<Vec<Duration>> {
     let [owner, others @ ..] = lab.nodes() else { return Err(Error::other("the lab has no nodes")) };
     eprintln!("{} gets {} VirtualIPs ...", owner.name(), vips.len());
     lab.kubectl(&["delete", "virtualips", "--all", "--timeout=120s"])?;
-    others.iter().try_for_each(|node| standby(lab, node, true))?;
+    others.iter().try_for_each(|node| lab.standby(node.name(), true))?;
     let manifests = vips.iter().map(Vip::manifest).collect::<String>();
     // They are in no subnet of a node.
     lab.apply(&manifests.replace("spec: {", "spec: {interface: eth1, "))?;
     lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=300s"])?;
-    others.iter().try_for_each(|node| standby(lab, node, false))?;
+    others.iter().try_for_each(|node| lab.standby(node.name(), false))?;
     lab.wait_source("witness")?;
     let addresses: Vec<IpAddr> = vips.iter().flat_map(|vip| vip.addresses.clone()).collect();
     let watch = lab.watch_at(&addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>(), PACE)?;

@@ -7,7 +7,6 @@ use super::{
         error::{Doing, Error},
         stage::Vip,
     },
-    moves::standby,
 };
 use nix::{
     time::{ClockId, clock_gettime},
@@ -35,11 +34,11 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
         COUNT.as_secs()
     );
     lab.kubectl(&["delete", "virtualips", "--all", "--timeout=60s"])?;
-    others.iter().try_for_each(|node| standby(lab, node, true))?;
+    others.iter().try_for_each(|node| lab.standby(node.name(), true))?;
     let all: String = DIGITS.map(|digits| Vip::dual(&format!("web-{digits}"), digits).manifest()).collect();
     lab.apply(&all)?;
     lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=120s"])?;
-    others.iter().try_for_each(|node| standby(lab, node, false))?;
+    others.iter().try_for_each(|node| lab.standby(node.name(), false))?;
     thread::sleep(REST);
     let agent = owner.agent()?.pid;
     let before = (processor_time(agent)?, wakes(agent)?);

@@ -37,8 +37,8 @@ struct Tally {
 pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     let mut tally = Tally::default();
     let handovers = repeated(HANDOVERS, "handover", || {
-        let there = |node: &Node| standby(lab, node, true);
-        moved(lab, &mut tally, there, |node| standby(lab, node, false))
+        let there = |node: &Node| lab.standby(node.name(), true);
+        moved(lab, &mut tally, there, |node| lab.standby(node.name(), false))
     })?;
     figures.note_spans("handover", &handovers);
     let repairs = repeated(REPAIRS, "repair", || repaired(lab, &mut tally))?;
@@ -140,22 +140,15 @@ fn without_base(lab: &Cluster, tally: &mut Tally, promote: &str) -> Result<Durat
     lab.apply(&manifest.to_string())?;
     let vip = Vip { name: "base".to_owned(), addresses: vec![[192, 168, 200, 210].into()] };
     let node = lab.node(&settled(lab, &vip)?)?;
-    let promotes = |promote: &str| {
-        let set = |scope| {
-            node.exec(&["sysctl", "-qw", &format!("net.ipv4.conf.{scope}.promote_secondaries={promote}")])
-        };
-        ["all", "eth1"].into_iter().try_for_each(|scope| set(scope).map(drop))
-    };
-    promotes(promote)?;
-    let base = format!("192.168.200.1{}/24", node.name().trim_start_matches('n'));
+    node.promote_secondaries(promote)?;
     let watch = lab.watch_at(&[ADDRESS], PACE)?;
-    node.exec(&["ip", "address", "del", &base, "dev", "eth1"])?;
+    node.remove_base_address()?;
     settled(lab, &vip)?;
     thread::sleep(Duration::from_millis(300));
     let verdict = watch.stop()?;
     // It is the first of the subnet now, and shall not take the base address along.
-    promotes("1")?;
-    node.exec(&["ip", "address", "add", &base, "dev", "eth1"])?;
+    node.promote_secondaries("1")?;
+    node.restore_base_address()?;
     if verdict.owners(ADDRESS)? != [node.name()] {
         return Err(Error::other(format!(
             "it did not stay on {}: {:?}",
@@ -177,13 +170,4 @@ impl Tally {
         self.two += ending.verdict.two_owner_time();
         ending.verdict.longest_silence()
     }
-}
-
-/// Puts a node on standby, or takes it off.
-///
-/// # Errors
-/// When the API server refuses.
-pub fn standby(lab: &Cluster, node: &Node, on: bool) -> Result<()> {
-    let patch = format!(r#"{{"spec": {{"standby": {on}}}}}"#);
-    lab.kubectl(&["patch", "virtualipnode", node.name(), "--type=merge", "--patch", &patch]).map(drop)
 }

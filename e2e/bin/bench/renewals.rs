@@ -4,7 +4,6 @@ use super::{
     figures::Figures,
     idle::processor_time,
     lab::{Cluster, Node, Result, error::Error, run::until},
-    moves::standby,
 };
 use serde_json::json;
 use std::{
@@ -32,7 +31,7 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     let [owner, others @ ..] = lab.nodes() else { return Err(Error::other("the lab has no nodes")) };
     // Before that there may be no VirtualIPNode yet.
     lab.wait_source("both")?;
-    others.iter().try_for_each(|node| standby(lab, node, true))?;
+    others.iter().try_for_each(|node| lab.standby(node.name(), true))?;
     let alone = busy(lab, owner, IpAddr::from(Ipv4Addr::new(10, 88, 0, 1)), (ADDRESSES.div_ceil(EACH), 1))?;
     for (name, first) in [
         ("thousand_addresses", IpAddr::from(Ipv4Addr::new(10, 88, 0, 1))),
@@ -42,7 +41,7 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
         figures.note(&format!("{name}_renewed_core_percent"), busy - alone);
         figures.note(&format!("{name}_agent_core_percent"), busy);
     }
-    others.iter().try_for_each(|node| standby(lab, node, false))
+    others.iter().try_for_each(|node| lab.standby(node.name(), false))
 }
 
 /// Percent of a core of the agent while the node has so many addresses, which nobody hears of any more.

@@ -8,15 +8,16 @@ mod load;
 mod metrics;
 
 use lab::{
-    Cluster, Error, Node, Plan, Result,
-    error::{Doing, chain},
+    Cluster, Node, Plan, Result,
+    error::Doing,
     image::target,
     judge::Verdict,
+    program::{end, number, text},
     stage::{Stage, Vip},
 };
 use metrics::Snapshot;
 use serde_json::{Value, json};
-use std::{env, fs, process::ExitCode, thread, time::Duration};
+use std::{fs, process::ExitCode, thread, time::Duration};
 
 /// The last digits of the addresses.
 const DIGITS: std::ops::Range<u8> = 200..210;
@@ -25,25 +26,14 @@ const LOST: u32 = 5;
 
 fn main() -> ExitCode {
     lab::enter();
-    match all() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("calm: {}", chain(&error));
-            ExitCode::FAILURE
-        }
-    }
+    end("calm", all())
 }
 
 /// Whether nothing moved.
 fn all() -> Result<bool> {
-    let text = |name: &str, otherwise: &str| {
-        env::var(name).ok().filter(|text| !text.is_empty()).unwrap_or_else(|| otherwise.to_owned())
-    };
-    let minutes = text("MINUTES", "10");
-    let wrong = || Error::other(format!("MINUTES is {minutes}, which is not a number"));
-    let span = Duration::from_mins(minutes.parse().map_err(|_| wrong())?);
-    let (modes, load) = (text("MODES", "witness,both"), text("LOAD", "100m"));
+    let told = |name: &str, otherwise: &str| text(name).unwrap_or_else(|| otherwise.to_owned());
+    let span = Duration::from_mins(number("MINUTES")?.unwrap_or(10));
+    let (modes, load) = (told("MODES", "witness,both"), told("LOAD", "100m"));
     eprintln!("starting three nodes ...");
     let lab = Cluster::start(&Plan::default())?;
     lab.deploy()?;

@@ -13,14 +13,15 @@ use cells::{FAULTS, Fault, PEERS_FAULTS, Pair};
 use lab::{
     Cluster, Plan, Result,
     deploy::{AGENTS, NAMESPACE},
-    error::{Error, chain},
+    error::chain,
     keepalived::Keepalived,
+    program::{end, number, text},
     slow_api::SlowApi,
     stage::Vip,
 };
 use random::Random;
 use run::Seen;
-use std::{env, process::ExitCode, str::FromStr, thread, time::Duration};
+use std::{process::ExitCode, thread, time::Duration};
 use table::Row;
 
 /// In the table, where our rows say where the right comes from.
@@ -43,14 +44,7 @@ struct Wish {
 
 fn main() -> ExitCode {
     lab::enter();
-    match matrix() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("chaos: {}", chain(&error));
-            ExitCode::FAILURE
-        }
-    }
+    end("chaos", matrix())
 }
 
 /// Whether all was well.
@@ -191,13 +185,4 @@ impl Wish {
 
 fn list(name: &str) -> Option<Vec<String>> {
     text(name).map(|words| words.split(',').map(str::to_owned).collect())
-}
-
-fn text(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|text| !text.is_empty())
-}
-
-fn number<T: FromStr>(name: &str) -> Result<Option<T>> {
-    let wrong = |text: &String| Error::other(format!("{name} is {text}, which is not a number"));
-    text(name).map(|text| text.parse().map_err(|_| wrong(&text))).transpose()
 }

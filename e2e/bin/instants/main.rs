@@ -11,13 +11,13 @@ mod random;
 mod tally;
 
 use lab::{
-    Cluster, Error, Plan, Result,
-    error::chain,
+    Cluster, Plan, Result,
+    program::{end, number, text},
     stage::{Stage, Vip},
 };
 use once::{Fate, Instant};
 use random::Random;
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 use tally::Tally;
 
 /// So many instants are seen by one observer, and saved together.
@@ -25,21 +25,14 @@ const BATCH: usize = 20;
 
 fn main() -> ExitCode {
     lab::enter();
-    match all() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("instants: {}", chain(&error));
-            ExitCode::FAILURE
-        }
-    }
+    end("instants", all())
 }
 
 /// Whether all was well.
 fn all() -> Result<bool> {
     let wanted = number("N")?.unwrap_or(200);
     let mut tally = if text("RESUME").is_some() { Tally::load()? } else { Tally::default() };
-    let seed = number("SEED")?.map_or_else(Random::seed, |seed| u64::try_from(seed).unwrap_or_default());
+    let seed = number("SEED")?.unwrap_or_else(Random::seed);
     let source = text("SOURCE").unwrap_or_else(|| "witness".to_owned());
     let mut random = Random::new(seed);
     eprintln!("seed {seed}; {} instants are done; starting three nodes ...", tally.count());
@@ -71,13 +64,4 @@ fn batch(lab: &Cluster, random: &mut Random, count: usize, tally: &mut Tally) ->
     }
     let verdict = stage.end()?.verdict;
     tally.add(&vip, &verdict, &instants)
-}
-
-fn text(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|text| !text.is_empty())
-}
-
-fn number(name: &str) -> Result<Option<usize>> {
-    let wrong = |text: &String| Error::other(format!("{name} is {text}, which is not a number"));
-    text(name).map(|text| text.parse().map_err(|_| wrong(&text))).transpose()
 }

@@ -1,24 +1,16 @@
 //! Rules that are missed: without one the search finds a story that ends badly, the shortest one.
 
 use super::search::{Limit, search};
-use super::tests::tell;
-use super::world::{Faults, Setting, World};
+use super::tests::{self, exact, tell, world};
+use super::world::{Faults, World};
 use crate::ownership::rule::{Rule, with};
 use crate::ownership::source::Mode;
 
 /// So many states are looked at for one story.
 const STATES: usize = 1_000_000;
 
-fn lease(faults: Faults) -> World {
-    World::owned(Setting::new(&[96, 100]), faults)
-}
-
-fn exact(faults: Faults) -> World {
-    World::owned(Setting::new(&[96, 100]).exact().coarse(), faults)
-}
-
 fn talking(source: Mode, faults: Faults) -> World {
-    World::owned(Setting::new(&[96, 100, 98]).with_witnesses(source).coarse(), faults)
+    World::owned(tests::talking(source).coarse(), faults)
 }
 
 fn one(faults: Faults) -> Faults {
@@ -43,7 +35,7 @@ fn an_epoch_that_begins_while_something_answers() {
 
 #[test]
 fn the_wait_for_a_lease_that_is_gone() {
-    missed(Rule::WaitForTheLost, &lease(two(Faults { meddled: 1, cuts: 1, ..Faults::default() })));
+    missed(Rule::WaitForTheLost, &world(two(Faults { meddled: 1, cuts: 1, ..Faults::default() })));
 }
 
 #[test]
@@ -58,17 +50,17 @@ fn silence_before_a_gift() {
 
 #[test]
 fn the_lifetime_of_addresses() {
-    missed(Rule::Lifetimes, &lease(one(Faults { crashes: 1, ..Faults::default() })));
+    missed(Rule::Lifetimes, &world(one(Faults { crashes: 1, ..Faults::default() })));
 }
 
 #[test]
 fn the_look_after_a_call() {
-    missed(Rule::LookAgain, &lease(one(Faults { pauses: 1, ..Faults::default() })));
+    missed(Rule::LookAgain, &world(one(Faults { pauses: 1, ..Faults::default() })));
 }
 
 #[test]
 fn the_version_at_which_a_lease_is_removed() {
-    missed(Rule::RetireByCas, &lease(two(Faults { late: 1, deleted: 2, ..Faults::default() })));
+    missed(Rule::RetireByCas, &world(two(Faults { late: 1, deleted: 2, ..Faults::default() })));
 }
 
 #[test]

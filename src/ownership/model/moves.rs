@@ -120,8 +120,7 @@ impl World {
         // is a matter of faults. Without messages the worlds are small enough for every order.
         if let Some(at) = self.letters.iter().position(|letter| !letter.late) {
             out.push(Move::Hear(at));
-            let victim = self.setting.victim.is_none_or(|victim| victim == self.letters[at].to);
-            if self.faults.all > 0 && self.faults.post > 0 && victim {
+            if self.may_strike(self.letters[at].to) && self.faults.post > 0 {
                 out.extend([Move::Straggle(at), Move::Drop(at)]);
             }
             if !self.setting.coarse {
@@ -251,10 +250,14 @@ impl World {
             && !matches!(process.hand, Hand::Made(..))
     }
 
+    /// Whether a fault is left, and may be this node's.
+    fn may_strike(&self, index: usize) -> bool {
+        self.faults.all > 0 && self.setting.victim.is_none_or(|victim| victim == index)
+    }
+
     fn faults_of(&self, index: usize, node: &Node, out: &mut Vec<Move>) {
         let left = &self.faults;
-        let struck = left.all > 0 && self.setting.victim.is_none_or(|victim| victim == index);
-        let Some(process) = node.process.as_ref().filter(|_| struck) else { return };
+        let Some(process) = node.process.as_ref().filter(|_| self.may_strike(index)) else { return };
         if left.pauses > 0 && !node.paused {
             out.push(Move::Pause(index));
             if process.hand == Hand::Free && !process.calls.is_empty() {
@@ -283,8 +286,7 @@ impl World {
 
     fn late_requests(&self, index: usize, node: &Node, out: &mut Vec<Move>) {
         let left = &self.faults;
-        let struck = left.all > 0 && self.setting.victim.is_none_or(|victim| victim == index);
-        let Some(process) = node.process.as_ref().filter(|_| struck) else { return };
+        let Some(process) = node.process.as_ref().filter(|_| self.may_strike(index)) else { return };
         if left.late > 0 {
             for (at, sent) in node.sent.iter().enumerate() {
                 if sent.incarnation == process.incarnation && !sent.late && sent.answer.is_none() {

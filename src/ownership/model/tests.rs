@@ -11,8 +11,13 @@ use crate::ownership::source::Mode;
 /// So many states are looked at in one search.
 const STATES: usize = 3_000_000;
 
-fn world(faults: Faults) -> World {
+pub(super) fn world(faults: Faults) -> World {
     World::owned(Setting::new(&[96, 100]), faults)
+}
+
+/// The same behind an exact fence.
+pub(super) fn exact(faults: Faults) -> World {
+    World::owned(Setting::new(&[96, 100]).exact().coarse(), faults)
 }
 
 pub(super) fn tell(name: &str, found: &Found) {
@@ -90,14 +95,14 @@ fn an_agent_may_sleep_in_every_state() {
 #[test]
 fn behind_an_exact_fence_an_agent_may_sleep_in_every_state() {
     let faults = Faults { all: 1, pauses: 1, ..Faults::default() };
-    all_hold("sleep, exact", &World::owned(Setting::new(&[96, 100]).exact().coarse(), faults));
+    all_hold("sleep, exact", &exact(faults));
 }
 
 #[test]
 #[ignore = "takes some minutes: make model-deep"]
 fn deep_behind_an_exact_fence_an_agent_may_sleep_twice_around_one_call() {
     let faults = Faults { all: 2, pauses: 2, ..Faults::default() };
-    let world = World::owned(Setting::new(&[96, 100]).exact().coarse(), faults).striking_the_owner();
+    let world = exact(faults).striking_the_owner();
     all_hold("sleep twice, exact", &world);
 }
 
@@ -114,7 +119,7 @@ fn deep_with_lifetimes_an_agent_that_sleeps_twice_around_one_call_answers_beside
 }
 
 /// Three nodes that live on promises, as far as that goes.
-fn talking(source: Mode) -> Setting {
+pub(super) fn talking(source: Mode) -> Setting {
     Setting::new(&[96, 100, 98]).with_witnesses(source)
 }
 

@@ -31,6 +31,19 @@ async fn rig() -> Rig {
     rig
 }
 
+/// The next life's hand, which has found the address that the former one left, and has no right yet.
+async fn successor(former: Rig) -> Rig {
+    drop(former);
+    // The runtime drops what it runs when it is asked to run something else.
+    tokio::task::yield_now().await;
+    let next = Rig::behind(fencing()).await;
+    let marked = next.kernel.marked().await.unwrap();
+    let spot = Spot { link: marked[0].link, net: marked[0].address, setup: Setup::permanent() };
+    next.order(Order::Adopt { key: next.key.clone(), spot });
+    next.order(Order::Adopted);
+    next
+}
+
 /// For how many whole seconds the kernel has it.
 fn lifetime() -> Option<u64> {
     address_in_ip("near", &format!("{VIP}/32"))?["valid_life_time"].as_u64()
@@ -86,14 +99,7 @@ fn a_successor_finds_address_and_fence_and_goes_on_when_it_has_a_right() {
         let client = on_node();
         let former = rig().await;
         former.right_for(RIGHT * 2);
-        drop(former);
-        // The runtime drops what it runs when it is asked to run something else.
-        tokio::task::yield_now().await;
-        let mut next = Rig::behind(fencing()).await;
-        let marked = next.kernel.marked().await.unwrap();
-        let spot = Spot { link: marked[0].link, net: marked[0].address, setup: Setup::permanent() };
-        next.order(Order::Adopt { key: next.key.clone(), spot });
-        next.order(Order::Adopted);
+        let mut next = successor(former).await;
         sleep(LOOK);
         let before = lifetime().unwrap();
         // What it is told before it has a right of its own gives the kernel nothing.
@@ -162,13 +168,7 @@ fn a_successor_keeps_the_fence_where_another_interface_answers() {
     in_namespace(async || {
         let _client = on_node();
         wired("beside", "198.51.100.1/24");
-        drop(rig().await);
-        tokio::task::yield_now().await;
-        let mut next = Rig::behind(fencing()).await;
-        let marked = next.kernel.marked().await.unwrap();
-        let spot = Spot { link: marked[0].link, net: marked[0].address, setup: Setup::permanent() };
-        next.order(Order::Adopt { key: next.key.clone(), spot });
-        next.order(Order::Adopted);
+        let mut next = successor(rig().await).await;
         next.right_for(RIGHT * 2);
         let before = lifetime().unwrap();
         next.order(Order::Extend);
