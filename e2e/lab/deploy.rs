@@ -58,11 +58,14 @@ impl Cluster {
         self.wait_agents_ready()
     }
 
-    /// Puts a node on standby, or takes it off.
+    /// Puts a node on standby, or takes it off, once its agent has said that there is such a node.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// When it does not, or the API server refuses.
     pub fn standby(&self, node: &str, on: bool) -> Result<()> {
+        until(&format!("{node} has a VirtualIPNode"), AGENT_READY, || {
+            self.kubectl(&["get", "virtualipnode", node, "-o", "name"]).map(Some)
+        })?;
         let patch = format!(r#"{{"spec": {{"standby": {on}}}}}"#);
         self.kubectl(&["patch", "virtualipnode", node, "--type=merge", "--patch", &patch]).map(drop)
     }

@@ -117,8 +117,7 @@ fn standby_empties_a_node_without_silence(lab: &Cluster) -> Outcome {
     let owner = vip.owner()?;
     let mut next = String::new();
     let verdict = lab.watch_while(&[ADDRESS], || {
-        let standby = r#"{"spec": {"standby": true}}"#;
-        lab.kubectl(&["patch", "vipnode", &owner, "--type", "merge", "-p", standby])?;
+        lab.standby(&owner, true)?;
         next = vip.wait_moved(&owner)?;
         Ok(())
     })?;
@@ -126,8 +125,7 @@ fn standby_empties_a_node_without_silence(lab: &Cluster) -> Outcome {
     let list = lab.kubectl(&["get", "vipnode", &owner])?;
     assert!(list.contains("true"), "{list}");
     // Coming back is no reason to move again.
-    let back = r#"{"spec": {"standby": false}}"#;
-    lab.kubectl(&["patch", "vipnode", &owner, "--type", "merge", "-p", back])?;
+    lab.standby(&owner, false)?;
     lab.kubectl(&["wait", "vipnode", &owner, "--for=condition=Ready", "--timeout=30s"])?;
     assert_eq!(vip.owner()?, next);
     assert_eq!(holders(lab, ADDRESS)?, [next]);

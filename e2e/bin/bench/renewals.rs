@@ -29,8 +29,6 @@ const COUNT: Duration = Duration::from_secs(100);
 /// When they do not all come up on that node.
 pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     let [owner, others @ ..] = lab.nodes() else { return Err(Error::other("the lab has no nodes")) };
-    // Before that there may be no VirtualIPNode yet.
-    lab.wait_source("both")?;
     others.iter().try_for_each(|node| lab.standby(node.name(), true))?;
     let alone = busy(lab, owner, IpAddr::from(Ipv4Addr::new(10, 88, 0, 1)), (ADDRESSES.div_ceil(EACH), 1))?;
     for (name, first) in [
