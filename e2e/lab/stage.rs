@@ -97,6 +97,11 @@ impl<'a> Stage<'a> {
         Ok(Self { lab, vips, watch, owner })
     }
 
+    /// The cluster.
+    pub fn lab(&self) -> &'a Cluster {
+        self.lab
+    }
+
     /// Waits until the first `VirtualIP` is on another node than in the beginning, and says on which.
     ///
     /// # Errors

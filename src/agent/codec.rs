@@ -11,7 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::api::LeaseName;
 use crate::api::names::{
     ANNOTATION_ADDRESSES, ANNOTATION_EPOCH, ANNOTATION_NONCE, ANNOTATION_OFFER, ANNOTATION_SOURCE,
-    ANNOTATION_WANTED, FINALIZER_HELD,
+    ANNOTATION_TITLE_FIRST, ANNOTATION_WANTED, FINALIZER_HELD,
 };
 use crate::ownership::{
     Epoch, Expect, Holder, Incarnation, NodeLease, NodeName, NodeWrite, Nonce, Offer, Source, Title,
@@ -110,14 +110,17 @@ fn title(name: &str, lease: &Lease) -> Result<Title, CodecError> {
         None => Ok(BTreeSet::new()),
         Some(text) => read_addresses(text).ok_or_else(|| unreadable(name, field, text)),
     };
-    let offer = annotation(lease, ANNOTATION_OFFER)
-        .map(|text| read_offer(text).ok_or_else(|| unreadable(name, "offer", text)))
-        .transpose()?;
+    let waits = annotation(lease, ANNOTATION_TITLE_FIRST).is_some();
+    let (offer, awaiting) = match annotation(lease, ANNOTATION_OFFER) {
+        None => (None, None),
+        Some(text) => read_offer(text, waits).ok_or_else(|| unreadable(name, "offer", text))?,
+    };
     Ok(Title {
         version: version(name, &lease.metadata)?,
         content: TitleContent {
             holder,
             offer,
+            awaiting: awaiting.map(Box::new),
             granted: addresses(ANNOTATION_ADDRESSES, "addresses")?,
             wanted: addresses(ANNOTATION_WANTED, "wanted addresses")?,
             moves: spec.lease_transitions.unwrap_or_default(),
@@ -160,7 +163,9 @@ pub fn title_object(write: &TitleWrite, duration: Duration) -> Lease {
         }
     };
     annotate(ANNOTATION_EPOCH, content.holder.as_ref().map(|holder| epoch_text(&holder.epoch)));
-    annotate(ANNOTATION_OFFER, content.offer.as_ref().map(offer_text));
+    annotate(ANNOTATION_OFFER, offer_text(content));
+    let waits = content.offer.as_ref().is_some_and(|offer| offer.waits);
+    annotate(ANNOTATION_TITLE_FIRST, waits.then(|| "true".to_owned()));
     annotate(ANNOTATION_ADDRESSES, addresses_text(&content.granted));
     annotate(ANNOTATION_WANTED, addresses_text(&content.wanted));
     let finalizers =
@@ -226,21 +231,28 @@ fn read_epoch(text: &str) -> Option<Epoch> {
     Some(Epoch { lease: lease.to_owned(), number: number.parse().ok()? })
 }
 
-fn offer_text(offer: &Offer) -> String {
-    let state = if offer.accepted { "accepted" } else { "offered" };
-    format!("{} {} {state}", offer.to.node, epoch_text(&offer.to.epoch))
+/// Who is asked to own next; or who owned before and is awaited, while nobody is asked. The latter is there as a third state of
+/// an offer so that agents that know only two cannot read the Lease, and leave it alone: one that claimed without waiting
+/// would make a second owner.
+fn offer_text(content: &TitleContent) -> Option<String> {
+    let (holder, state) = match (&content.awaiting, &content.offer) {
+        (Some(awaited), _) => (awaited.as_ref(), "awaited"),
+        (None, Some(offer)) => (&offer.to, if offer.accepted { "accepted" } else { "offered" }),
+        (None, None) => return None,
+    };
+    Some(format!("{} {} {state}", holder.node, epoch_text(&holder.epoch)))
 }
 
-fn read_offer(text: &str) -> Option<Offer> {
+fn read_offer(text: &str, waits: bool) -> Option<(Option<Offer>, Option<Holder>)> {
     let mut words = text.split(' ');
     let node = NodeName(words.next()?.to_owned());
-    let epoch = read_epoch(words.next()?)?;
-    let accepted = match words.next()? {
-        "accepted" => true,
-        "offered" => false,
+    let holder = Holder { node, epoch: read_epoch(words.next()?)? };
+    Some(match words.next()? {
+        "accepted" => (Some(Offer { to: holder, accepted: true, waits }), None),
+        "offered" => (Some(Offer { to: holder, accepted: false, waits: false }), None),
+        "awaited" => (None, Some(holder)),
         _ => return None,
-    };
-    Some(Offer { to: Holder { node, epoch }, accepted })
+    })
 }
 
 /// `both 1000ms <round> n2=<incarnation> n3=<incarnation>`; nothing for a right that comes from the Lease alone.
@@ -310,28 +322,57 @@ mod tests {
             node: NodeName(node.into()),
             epoch: Epoch { lease: "u-1".into(), number: 7 },
         };
-        let content = TitleContent {
+        let offer = |accepted, waits| Some(Offer { to: holder("n2.example"), accepted, waits });
+        let content = |offer, awaiting: Option<Holder>| TitleContent {
             holder: Some(holder("n1")),
-            offer: Some(Offer { to: holder("n2.example"), accepted: true }),
+            offer,
+            awaiting: awaiting.map(Box::new),
             granted: ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()].into(),
             wanted: ["192.0.2.2".parse().unwrap()].into(),
             moves: 3,
         };
-        let write = TitleWrite {
+        for content in [
+            content(None, None),
+            content(offer(false, false), None),
+            content(offer(true, false), None),
+            content(offer(true, true), None),
+            content(None, Some(holder("n3"))),
+        ] {
+            let write = title_write(content.clone());
+            let lease = stored(title_object(&write, Duration::from_secs(3)));
+            assert_eq!(lease.metadata.finalizers.as_deref(), Some(&[FINALIZER_HELD.to_owned()][..]));
+            match read(&lease).unwrap() {
+                Some(Seen::Title(key, title)) => {
+                    assert_eq!((key, title.content, title.version), (write.key, content, 42));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn title_write(content: TitleContent) -> TitleWrite {
+        TitleWrite {
             key: VipKey::new("shop", "web.v2"),
             expect: Expect::Absent,
-            content: content.clone(),
+            content,
             why: Why::Claim,
             nonce: Nonce { incarnation: 0xabc, sequence: 1 },
-        };
-        let lease = stored(title_object(&write, Duration::from_secs(3)));
-        assert_eq!(lease.metadata.finalizers.as_deref(), Some(&[FINALIZER_HELD.to_owned()][..]));
-        match read(&lease).unwrap() {
-            Some(Seen::Title(key, title)) => {
-                assert_eq!((key, title.content, title.version), (write.key, content, 42));
-            }
-            other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn agents_that_cannot_wait_read_what_was_always_written_and_nothing_where_somebody_is_awaited() {
+        let to = Holder { node: NodeName("n2".into()), epoch: Epoch { lease: "u-2".into(), number: 4 } };
+        let notes = |offer, awaiting: Option<Holder>| {
+            let awaiting = awaiting.map(Box::new);
+            let write = title_write(TitleContent { offer, awaiting, ..TitleContent::default() });
+            let lease = title_object(&write, Duration::from_secs(3));
+            lease.metadata.annotations.unwrap_or_default().remove(ANNOTATION_OFFER)
+        };
+        let offer = Offer { to: to.clone(), accepted: true, waits: true };
+        assert_eq!(notes(Some(offer), None).as_deref(), Some("n2 u-2/4 accepted"));
+        // They take none but "offered" and "accepted" for a state, and refuse the Lease.
+        assert_eq!(notes(None, Some(to)).as_deref(), Some("n2 u-2/4 awaited"));
     }
 
     #[test]

@@ -269,7 +269,7 @@ mod tests {
         peers.use_keys(KeyRing::new(Key::random().unwrap(), []));
         peers.look(&nodes([node("n2", &[("InternalIP", "192.0.2.2")])]));
         assert_eq!(peers.news(), None);
-        let message = Message::Silent { key: VipKey::new("shop", "web"), version: 1 };
+        let message = Message::Silent { key: VipKey::new("shop", "web"), version: 1, onto: None };
         peers.send(&NodeName("n2".into()), &message);
         assert_eq!(peers.mute(), Some("messages between agents are switched off"));
     }
@@ -285,7 +285,7 @@ mod tests {
             let here = [("InternalIP", "127.0.0.1")];
             peers.look(&nodes([node("n1", &here), node("n2", &here)]));
         }
-        let message = Message::Silent { key: VipKey::new("shop", "web"), version: 7 };
+        let message = Message::Silent { key: VipKey::new("shop", "web"), version: 7, onto: Some(6) };
         let to = NodeName("n2".into());
         one.send(&to, &message);
         let (from, heard) = tokio::select! {

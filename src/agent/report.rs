@@ -163,7 +163,7 @@ impl Report {
     fn raised(&mut self, key: &VipKey, machine: &Machine) {
         let addresses = machine.up(key).map(listed).unwrap_or_default();
         let (reason, how) = match self.why.get(key) {
-            Some(Why::Accept) => (reasons::HANDED_OVER, "handed over"),
+            Some(Why::Accept | Why::Clear) => (reasons::HANDED_OVER, "handed over"),
             Some(Why::Claim | Why::Settle) => (reasons::CLAIMED, "claimed"),
             _ => (reasons::CLAIMED, "continued"),
         };
@@ -184,7 +184,9 @@ impl Report {
         let (severity, reason, how) = match self.why.get(key) {
             _ if !right => (Severity::Warning, reasons::RIGHT_LOST, "its right has ended"),
             Some(Why::Retire) => (Severity::Normal, reasons::RELEASED, "deleted"),
-            Some(Why::Gift | Why::Offer) => (Severity::Normal, reasons::RELEASED, "handed over"),
+            Some(Why::Gift | Why::Offer | Why::Appoint | Why::Clear) => {
+                (Severity::Normal, reasons::RELEASED, "handed over")
+            }
             _ => (Severity::Normal, reasons::RELEASED, "released"),
         };
         info!(vip = %key, reason = how, "this node is silent");

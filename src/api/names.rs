@@ -35,8 +35,11 @@ pub const ANNOTATION_BY_HAND: &str = "virtualip.dev/closed-by-hand";
 pub const BY_HAND: &str = "i-know-it-is-off";
 /// On a `node` Lease: the source of the node's right, if it is more than the Lease itself, and its witnesses.
 pub const ANNOTATION_SOURCE: &str = "virtualip.dev/source";
-/// On a `vip` Lease: the offer of a handover (successor, its epoch, accepted or not).
+/// On a `vip` Lease: the offer of a handover (successor, its epoch, accepted or not); or, once the successor is written in, who
+/// owned before and still has to fall silent (node, its epoch, awaited).
 pub const ANNOTATION_OFFER: &str = "virtualip.dev/offer";
+/// On a `vip` Lease whose offer is accepted: the successor can wait for an owner that still answers.
+pub const ANNOTATION_TITLE_FIRST: &str = "virtualip.dev/title-first";
 /// On a `vip` Lease: the addresses for which its holder answers, which may lag behind the spec.
 pub const ANNOTATION_ADDRESSES: &str = "virtualip.dev/addresses";
 /// On a `vip` Lease: the node that should take over, asked for by another than the holder.

@@ -163,6 +163,10 @@ pub enum Why {
     Offer,
     /// The successor is there.
     Accept,
+    /// The successor owns, and waits until the address is silent here.
+    Appoint,
+    /// The address is silent at the one that was awaited.
+    Clear,
     /// The address is silent here and now the successor's.
     Gift,
     /// The address is silent here and nobody's.

@@ -85,6 +85,8 @@ pub struct Offer {
     pub to: Holder,
     /// Whether it said that it is there.
     pub accepted: bool,
+    /// Whether it said that it can be written in while the owner still answers. Agents before that was known do not.
+    pub waits: bool,
 }
 
 /// What a write puts into a Lease `vip.<namespace>.<name>`.
@@ -92,8 +94,10 @@ pub struct Offer {
 pub struct TitleContent {
     /// Who owns.
     pub holder: Option<Holder>,
-    /// Who is asked to own next.
+    /// Who is asked to own next. Nobody is, as long as somebody is awaited.
     pub offer: Option<Offer>,
+    /// Who owned before and may answer on, until it has said that it is silent or is dead (rule 17).
+    pub awaiting: Option<Box<Holder>>,
     /// Addresses that this `VirtualIP`, and no other, may answer for.
     pub granted: BTreeSet<IpAddr>,
     /// Addresses that it asks for. It may answer for one only after a read that was sent later than this was

@@ -260,7 +260,12 @@ impl Machine {
                 self.peers.voted(from, &holder, round, witness, binding);
             }
             Message::Promise { .. } | Message::Refuse { .. } => self.life.hear(from, message, now, out),
-            Message::Silent { .. } => {}
+            Message::Silent { key, version, onto } => {
+                // Who waits for this knows the Lease, at least as it was when it accepted.
+                if let Some(seat) = self.seats.get_mut(&key) {
+                    seat.hear(from, version, onto, now);
+                }
+            }
         }
     }
 
@@ -272,7 +277,8 @@ impl Machine {
             | Event::Checked { key, .. }
             | Event::Wanted { key, .. }
             | Event::Kernel { key, .. }
-            | Event::Vanished { key, .. } => Touched::One(key.clone()),
+            | Event::Vanished { key, .. }
+            | Event::Message { message: Message::Silent { key, .. }, .. } => Touched::One(key.clone()),
             Event::Message { .. } | Event::Tick if !self.seats_due(now) => Touched::None,
             _ => Touched::All,
         }
@@ -329,9 +335,9 @@ impl Machine {
     /// Asks after holders whose Lease is not known, or only as it was before they were named.
     fn inquire(&mut self, touched: &Touched, now: Time, out: &mut Vec<Action>) {
         let titles = self.seats.iter().filter(|(key, _)| touched.includes(key));
-        let named = titles.filter_map(|(_, seat)| {
-            let title = seat.title()?;
-            Some((title.content.holder.as_ref()?, title.version))
+        let named = titles.filter_map(|(_, seat)| seat.title()).flat_map(|title| {
+            let content = &title.content;
+            content.holder.iter().chain(content.awaiting.as_deref()).map(|holder| (holder, title.version))
         });
         let strangers: BTreeSet<NodeName> = named
             .filter(|(holder, version)| self.peers.stranger(holder, *version))

@@ -74,6 +74,8 @@ pub enum Message {
         key: Key,
         /// The version of its Lease.
         version: Version,
+        /// The version out of which the sender made it, if it did.
+        onto: Option<Version>,
     },
 }
 

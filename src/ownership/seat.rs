@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::event::{Action, Answer, TitleWrite, Want, Why};
 use super::lease::{Epoch, Expect, Holder, Key, NodeName, Nonce, Offer, Title, TitleContent, Version};
 use super::life::Nonces;
+use super::message::Message;
 use super::peers::Peers;
 use super::rule::{Rule, dropped};
 use super::time::Time;
@@ -32,6 +33,8 @@ enum Standing {
     Unknown,
     /// Ours, in the current epoch.
     Mine,
+    /// Ours, in the current epoch, but the one before may still answer (rule 17).
+    Awaiting,
     /// A living other's.
     Theirs,
     /// Nobody's, or a dead epoch's: it may be claimed.
@@ -74,11 +77,18 @@ pub(super) struct Seat {
     /// Addresses vanished since the last call was asked for. An extension under way may have brought them back,
     /// so only another call makes sure.
     unsure: bool,
-    flight: Option<Nonce>,
+    /// The write under way, and the version that it is to follow.
+    flight: Option<(Nonce, Version)>,
+    /// The last write of this process that succeeded: the version that it followed, and the one that it made.
+    wrote: Option<(Version, Version)>,
     /// At this version a gift or release was sent: no answering before a later version is known (rule 9).
     given: Option<Version>,
     /// At this version a write was sent that takes these off the list: the same for them.
     ceded: Option<(Version, Addresses)>,
+    /// Who said last that the address is silent there, and as of which version. It may be one that is not known yet.
+    heard: Option<(NodeName, Version)>,
+    /// As of this version it was said that the address is silent here.
+    said: Option<Version>,
     /// A write of this process on the Lease succeeded.
     own: bool,
     check: Check,
@@ -102,8 +112,11 @@ impl Seat {
             setting: false,
             unsure: false,
             flight: None,
+            wrote: None,
             given: None,
             ceded: None,
+            heard: None,
+            said: None,
             own: false,
             check: Check::None,
             check_rest_until: Time::default(),
@@ -119,6 +132,15 @@ impl Seat {
         match &self.known {
             Known::Present(title) => Some(title),
             Known::Unknown | Known::Absent(_) => None,
+        }
+    }
+
+    /// The latest version that is known.
+    fn version(&self) -> Option<Version> {
+        match &self.known {
+            Known::Unknown => None,
+            Known::Absent(version) => Some(*version),
+            Known::Present(title) => Some(title.version),
         }
     }
 
@@ -158,12 +180,7 @@ impl Seat {
 
     /// Takes in a version of the Lease; versions only go forward (rule 7).
     pub(super) fn observe(&mut self, version: Version, title: Option<Title>, now: Time) {
-        let newer = match &self.known {
-            Known::Unknown => true,
-            Known::Absent(known) => version > *known,
-            Known::Present(known) => version > known.version,
-        };
-        if !newer {
+        if self.version().is_some_and(|known| version <= known) {
             return;
         }
         if self.given.is_some_and(|given| version > given) {
@@ -178,6 +195,8 @@ impl Seat {
             self.offered = to.map(|node| (node, now));
         }
         self.check = Check::None;
+        self.said = None;
+        self.heard = self.heard.take().filter(|(_, heard)| *heard >= version || dropped(Rule::SilentAsOf));
         self.known = title.map_or(Known::Absent(version), Known::Present);
     }
 
@@ -190,16 +209,17 @@ impl Seat {
         timing: &Timing,
         out: &mut Vec<Action>,
     ) {
-        if self.flight == Some(nonce) {
-            self.flight = None;
-        }
+        let flight = self.flight.take_if(|(flight, _)| *flight == nonce);
         match answer {
             Answer::Written(version, title) => {
                 self.own = true;
+                self.wrote = flight.map(|(_, onto)| (onto, version)).or(self.wrote);
                 self.observe(version, title, now);
             }
             Answer::Conflict | Answer::Unknown => {
                 self.rest_until = now + timing.retry;
+                // What was said may have been lost like this.
+                self.said = None;
                 out.push(Action::ReadTitle(key.clone()));
             }
         }
@@ -230,6 +250,21 @@ impl Seat {
         self.unsure |= self.up.remove(&address) || self.setting;
     }
 
+    /// Another node says that the address is silent there, as the Lease wanted it at this version. If it made that version
+    /// out of one that is known here, this node need not wait until a watch tells it what it says.
+    pub(super) fn hear(&mut self, from: NodeName, version: Version, onto: Option<Version>, now: Time) {
+        if let Some(title) = self.title().filter(|title| Some(title.version) == onto)
+            && let Some(content) = appointment(&title.content)
+        {
+            let deleting = title.deleting;
+            self.observe(version, Some(Title { version, content, deleting }), now);
+        }
+        let old = self.version().is_some_and(|known| version < known);
+        if !old && self.heard.as_ref().is_none_or(|(_, heard)| *heard <= version) {
+            self.heard = Some((from, version));
+        }
+    }
+
     fn standing(&self, cx: &Context<'_>) -> Standing {
         let title = match &self.known {
             Known::Unknown => return Standing::Unknown,
@@ -239,11 +274,23 @@ impl Seat {
         match &title.content.holder {
             None => Standing::Free,
             Some(holder) if holder.node == *cx.me && cx.right.is_some_and(|right| names(holder, right)) => {
-                Standing::Mine
+                if self.lingering(title, cx).is_some() { Standing::Awaiting } else { Standing::Mine }
             }
             Some(holder) if cx.peers.dead(holder, title.version, cx.now, cx.timing) => Standing::Free,
             Some(_) => Standing::Theirs,
         }
+    }
+
+    /// The former holder, if it may answer at this version (rule 17). What it says counts for exactly the version that it
+    /// names: once silent it does not answer before a later one names it.
+    fn lingering<'a>(&self, title: &'a Title, cx: &Context<'_>) -> Option<&'a Holder> {
+        let awaited = title.content.awaiting.as_deref().filter(|awaited| awaited.node != *cx.me)?;
+        let heard = |(from, version): &(NodeName, Version)| {
+            *from == awaited.node && (*version == title.version || dropped(Rule::SilentAsOf))
+        };
+        let gone = self.heard.as_ref().is_some_and(heard)
+            || cx.peers.dead(awaited, title.version, cx.now, cx.timing);
+        (!gone).then_some(awaited)
     }
 
     /// Whether nobody who lives holds it, as far as known.
@@ -284,6 +331,7 @@ impl Seat {
     pub(super) fn decide(&mut self, key: &Key, cx: &Context<'_>, nonces: &mut Nonces, out: &mut Vec<Action>) {
         self.give_up_on_silent_successor(cx);
         self.set_kernel(key, cx, out);
+        self.say_silent(key, cx, out);
         let standing = self.standing(cx);
         if !matches!(standing, Standing::Free) {
             self.free_since = None;
@@ -292,10 +340,10 @@ impl Seat {
             return;
         }
         let next = match standing {
-            Standing::Unknown => None,
+            Standing::Unknown | Standing::Awaiting => None,
             Standing::Mine => self.as_holder(key, cx, out),
-            Standing::Theirs => self.as_successor(cx),
-            Standing::Free => self.as_claimer(cx),
+            Standing::Theirs => self.as_awaited(cx).or_else(|| self.as_successor(cx)),
+            Standing::Free => self.as_claimer(cx).or_else(|| self.as_awaited(cx)),
         };
         if let Some((why, content)) = next {
             self.write(key, why, content, nonces, out);
@@ -323,7 +371,7 @@ impl Seat {
             self.ceded = Some((version, ceded));
         }
         let nonce = nonces.draw();
-        self.flight = Some(nonce);
+        self.flight = Some((nonce, version));
         out.push(Action::WriteTitle(TitleWrite { key: key.clone(), expect, content, why, nonce }));
     }
 
@@ -337,6 +385,23 @@ impl Seat {
             self.setting = true;
             self.unsure = false;
             out.push(Action::Set { key: key.clone(), addresses: target });
+        }
+    }
+
+    /// Whoever holds now waits for this.
+    fn say_silent(&mut self, key: &Key, cx: &Context<'_>, out: &mut Vec<Action>) {
+        let Some(title) = self.title() else { return };
+        let awaited = title.content.awaiting.as_ref().is_some_and(|awaited| awaited.node == *cx.me);
+        let holder = title.content.holder.as_ref().filter(|holder| awaited && holder.node != *cx.me);
+        let version = title.version;
+        if let Some(holder) = holder
+            && (self.silent() || dropped(Rule::SilentBeforeSaying))
+            && self.said != Some(version)
+        {
+            let onto = self.wrote.and_then(|(onto, made)| (made == version).then_some(onto));
+            let message = Message::Silent { key: key.clone(), version, onto };
+            out.push(Action::Send { to: holder.node.clone(), message });
+            self.said = Some(version);
         }
     }
 
@@ -372,18 +437,20 @@ impl Seat {
         match &self.want {
             _ if title.deleting => true,
             Some(Want::Retire { .. } | Want::Abstain) => true,
-            Some(Want::Yield { to, must, .. }) => {
-                Self::accepted(title, to, cx).is_some() || (*must && self.successor(to, cx).is_none())
-            }
+            Some(Want::Yield { to, must, .. }) => match Self::accepted(title, to, cx) {
+                // It answers until the successor is written in, if that one can wait.
+                Some(offer) => !offer.waits,
+                None => *must && self.successor(to, cx).is_none(),
+            },
             Some(Want::Hold { .. }) | None => false,
         }
     }
 
-    /// The successor that has accepted, if its epoch is still open.
-    fn accepted(title: &Title, to: &[NodeName], cx: &Context<'_>) -> Option<Holder> {
+    /// The offer that was accepted, if its successor's epoch is still open.
+    fn accepted<'a>(title: &'a Title, to: &[NodeName], cx: &Context<'_>) -> Option<&'a Offer> {
         let offer = title.content.offer.as_ref()?;
         let valid = offer.accepted && to.contains(&offer.to.node) && alive(&offer.to, cx);
-        valid.then(|| offer.to.clone())
+        valid.then_some(offer)
     }
 
     /// The best successor with an open epoch that has not let an offer pass.
@@ -411,7 +478,9 @@ impl Seat {
         cx: &Context<'_>,
         out: &mut Vec<Action>,
     ) -> Option<(Why, TitleContent)> {
-        let title = self.title()?.clone();
+        let mut title = self.title()?.clone();
+        // Whoever was awaited is silent, else this node would not be the holder yet.
+        let awaited = title.content.awaiting.take();
         let content = title.content.clone();
         if self.steps_aside(&title, cx) {
             let silent = self.silent() || dropped(Rule::SilentBeforeGift);
@@ -422,10 +491,13 @@ impl Seat {
         }
         match &self.want {
             Some(Want::Yield { to, .. }) => {
+                if Self::accepted(&title, to, cx).is_some() {
+                    return appointment(&content).map(|content| (Why::Appoint, content));
+                }
                 let successor = self.successor(to, cx);
                 let asked = content.offer.as_ref().map(|offer| &offer.to);
                 if successor.as_ref() != asked {
-                    let offer = successor.map(|to| Offer { to, accepted: false });
+                    let offer = successor.map(|to| Offer { to, accepted: false, waits: false });
                     return Some((Why::Offer, TitleContent { offer, ..content }));
                 }
             }
@@ -434,6 +506,10 @@ impl Seat {
             }
             _ => {}
         }
+        // A living one clears it itself.
+        if awaited.is_some_and(|awaited| cx.peers.dead(&awaited, title.version, cx.now, cx.timing)) {
+            return Some((Why::Clear, content));
+        }
         self.settle(key, content, title.version, cx.now, out)
     }
 
@@ -441,10 +517,9 @@ impl Seat {
     fn part(&self, title: &Title, cx: &Context<'_>) -> (Why, TitleContent) {
         let content = title.content.clone();
         if let Some(Want::Yield { to, .. }) = &self.want
-            && let Some(successor) = Self::accepted(title, to, cx)
+            && let Some(offer) = Self::accepted(title, to, cx)
         {
-            let moves = content.moves.wrapping_add(1);
-            return (Why::Gift, TitleContent { holder: Some(successor), offer: None, moves, ..content });
+            return (Why::Gift, handed_to(&content, &offer.to));
         }
         if matches!(self.want, Some(Want::Retire { .. })) || title.deleting {
             return (Why::Retire, TitleContent::default());
@@ -502,22 +577,35 @@ impl Seat {
         let mine = offer.to.node == *cx.me && Some(&offer.to.epoch) == cx.right && !offer.accepted;
         let willing = mine && !cx.leaving && matches!(self.want, Some(Want::Hold { .. }));
         willing.then(|| {
-            let offer = Some(Offer { to: offer.to.clone(), accepted: true });
+            let offer = Some(Offer { to: offer.to.clone(), accepted: true, waits: true });
             (Why::Accept, TitleContent { offer, ..content.clone() })
         })
+    }
+
+    /// The address is silent here, and nobody needs to wait for this node any more.
+    fn as_awaited(&self, cx: &Context<'_>) -> Option<(Why, TitleContent)> {
+        let content = &self.title()?.content;
+        let awaited = content.awaiting.as_ref()?;
+        let mine = awaited.node == *cx.me && Some(&awaited.epoch) == cx.right;
+        (mine && self.silent()).then(|| (Why::Clear, TitleContent { awaiting: None, ..content.clone() }))
     }
 
     fn as_claimer(&mut self, cx: &Context<'_>) -> Option<(Why, TitleContent)> {
         let since = *self.free_since.get_or_insert(cx.now);
         let old = self.title().map(|title| title.content.clone()).unwrap_or_default();
+        let lingering = self.title().and_then(|title| self.lingering(title, cx));
+        let awaiting = lingering.filter(|_| !dropped(Rule::ClaimWaits)).cloned().map(Box::new);
         match self.want.as_ref()? {
+            // Nobody else would know that the one before still answers.
+            Want::Retire { .. } if awaiting.is_some() => None,
             Want::Retire { steward: true } if self.title().is_some() && self.silent() => {
                 Some((Why::Retire, TitleContent::default()))
             }
             Want::Hold { rank, addresses } if !cx.leaving && self.silent() => {
                 let deleting = self.title().is_some_and(|title| title.deleting);
                 if deleting || cx.now < since + cx.timing.grace * *rank {
-                    return deleting.then_some((Why::Retire, TitleContent::default()));
+                    let retires = deleting && awaiting.is_none();
+                    return retires.then_some((Why::Retire, TitleContent::default()));
                 }
                 let epoch = cx.right?.clone();
                 let again = old.holder.as_ref().is_some_and(|holder| holder.node == *cx.me);
@@ -527,7 +615,7 @@ impl Seat {
                 let granted = &old.granted & addresses;
                 let wanted = addresses - &granted;
                 let holder = Some(Holder { node: cx.me.clone(), epoch });
-                Some((Why::Claim, TitleContent { holder, offer: None, granted, wanted, moves }))
+                Some((Why::Claim, TitleContent { holder, offer: None, awaiting, granted, wanted, moves }))
             }
             _ => None,
         }
@@ -548,6 +636,18 @@ impl Seat {
 /// Whether the holder is this node in its present epoch (rule 7).
 fn names(holder: &Holder, right: &Epoch) -> bool {
     holder.epoch == *right || dropped(Rule::ThisEpoch)
+}
+
+/// What the Lease says next where a successor has accepted that can wait: it holds, and the holder is awaited.
+fn appointment(content: &TitleContent) -> Option<TitleContent> {
+    let offer = content.offer.as_ref().filter(|offer| offer.accepted && offer.waits)?;
+    let awaiting = content.holder.clone().map(Box::new);
+    Some(TitleContent { awaiting, ..handed_to(content, &offer.to) })
+}
+
+fn handed_to(content: &TitleContent, successor: &Holder) -> TitleContent {
+    let moves = content.moves.wrapping_add(1);
+    TitleContent { holder: Some(successor.clone()), offer: None, moves, ..content.clone() }
 }
 
 fn alive(holder: &Holder, cx: &Context<'_>) -> bool {

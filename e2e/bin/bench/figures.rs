@@ -4,11 +4,12 @@ use serde_json::{Map, Value, json};
 use std::{fmt::Write, time::Duration};
 
 /// What each figure may be at most.
-const BARS: [(&str, f64); 21] = [
+const BARS: [(&str, f64); 22] = [
     ("fence_ns_per_packet", 60.0),
     ("fence_ns_per_packet_of_others", 60.0),
     ("idle_cpu_100_vips_percent", 0.5),
-    ("handover_p50_ms", 8.0),
+    ("handover_p50_ms", 1.0),
+    ("handover_two_owner_ms", 0.0),
     ("power_off_max_ms", 3200.0),
     ("witness_power_off_p50_ms", 400.0),
     ("witness_power_off_max_ms", 500.0),

@@ -36,8 +36,8 @@ fn main() -> ExitCode {
 }
 
 /// The parts of the benchmark, in their order.
-const PARTS: [&str; 10] =
-    ["size", "many", "moves", "base", "fence", "idle", "renewals", "steady", "off", "dead"];
+const PARTS: [&str; 11] =
+    ["size", "many", "handover", "moves", "base", "fence", "idle", "renewals", "steady", "off", "dead"];
 
 /// Measures the parts that the command line names, or all of them, which are then written down.
 fn measure() -> Result<Figures> {
@@ -82,6 +82,9 @@ fn on_a_cluster(figures: &mut Figures, wanted: impl Fn(&str) -> bool) -> Result<
     if wanted("size") {
         figures.note("cluster_start_s", started.as_secs_f64());
         figures.note("image_mib", mebibytes(image));
+    }
+    if wanted("handover") {
+        moves::handovers(&lab, figures)?;
     }
     if wanted("moves") {
         moves::measure(&lab, figures)?;

@@ -16,7 +16,10 @@ use std::{net::IpAddr, thread, time::Duration};
 /// The client asks for each address this often.
 const PACE: Duration = Duration::from_micros(500);
 
-const HANDOVERS: usize = 20;
+/// And this often where less than a millisecond is to be seen.
+const FINE_PACE: Duration = Duration::from_micros(200);
+
+const HANDOVERS: usize = 50;
 const POWER_OFFS: usize = 10;
 const KILLS: usize = 5;
 const REPAIRS: usize = 10;
@@ -30,31 +33,38 @@ struct Tally {
     announced_first: u32,
 }
 
-/// Measures all of them.
+/// Measures graceful handovers of one `VirtualIP`.
+///
+/// # Errors
+/// When the address does not move, or two hosts answer.
+pub fn handovers(lab: &Cluster, figures: &mut Figures) -> Result<()> {
+    let mut tally = Tally::default();
+    let handovers = repeated(HANDOVERS, "handover", || {
+        let there = |node: &Node| lab.standby(node.name(), true);
+        moved(stage(lab, FINE_PACE)?, &mut tally, there, |node| lab.standby(node.name(), false))
+    })?;
+    figures.note_spans("handover", &handovers);
+    tally.note(figures, "handover_");
+    Ok(())
+}
+
+/// Measures all other moves.
 ///
 /// # Errors
 /// When an address does not move, or two hosts answer.
 pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     let mut tally = Tally::default();
-    let handovers = repeated(HANDOVERS, "handover", || {
-        let there = |node: &Node| lab.standby(node.name(), true);
-        moved(lab, &mut tally, there, |node| lab.standby(node.name(), false))
-    })?;
-    figures.note_spans("handover", &handovers);
     let repairs = repeated(REPAIRS, "repair", || repaired(lab, &mut tally))?;
     figures.note_spans("repair_by_hand", &repairs);
-    let power_offs =
-        repeated(POWER_OFFS, "power-off", || moved(lab, &mut tally, Node::power_off, Node::power_on))?;
+    let power_offs = repeated(POWER_OFFS, "power-off", || {
+        moved(stage(lab, PACE)?, &mut tally, Node::power_off, Node::power_on)
+    })?;
     figures.note_spans("power_off", &power_offs);
     let kills = repeated(KILLS, "killing of all programs", || {
-        moved(lab, &mut tally, Node::kill_programs, Node::start_programs)
+        moved(stage(lab, PACE)?, &mut tally, Node::kill_programs, Node::start_programs)
     })?;
     figures.note_spans("killed_programs", &kills);
-    figures.note(
-        "first_announcement_before_status_ratio",
-        f64::from(tally.announced_first) / f64::from(tally.moves.max(1)),
-    );
-    figures.note("two_owner_ms", tally.two.as_secs_f64() * 1000.0);
+    tally.note(figures, "");
     Ok(())
 }
 
@@ -96,12 +106,12 @@ pub fn repeated(
 
 /// One move away from the owner, which is whole again afterwards.
 fn moved(
-    lab: &Cluster,
+    stage: Stage<'_>,
     tally: &mut Tally,
     fault: impl FnOnce(&Node) -> Result<()>,
     undo: impl FnOnce(&Node) -> Result<()>,
 ) -> Result<Duration> {
-    let stage = stage(lab)?;
+    let lab = stage.lab();
     let node = lab.node(&stage.owner)?;
     let since = boottime_us()?;
     fault(node)?;
@@ -119,7 +129,7 @@ fn moved(
 }
 
 fn repaired(lab: &Cluster, tally: &mut Tally) -> Result<Duration> {
-    let stage = stage(lab)?;
+    let stage = stage(lab, PACE)?;
     let node = lab.node(&stage.owner)?;
     node.exec(&["ip", "address", "del", "192.168.200.200/32", "dev", "eth1"])?;
     let address = IpAddr::from([192, 168, 200, 200]);
@@ -161,11 +171,17 @@ fn without_base(lab: &Cluster, tally: &mut Tally, promote: &str) -> Result<Durat
     Ok(verdict.longest_silence())
 }
 
-fn stage(lab: &Cluster) -> Result<Stage<'_>> {
-    Stage::set_at(lab, vec![Vip::dual("web", 200)], PACE)
+fn stage(lab: &Cluster, pace: Duration) -> Result<Stage<'_>> {
+    Stage::set_at(lab, vec![Vip::dual("web", 200)], pace)
 }
 
 impl Tally {
+    fn note(&self, figures: &mut Figures, prefix: &str) {
+        let announced_first = f64::from(self.announced_first) / f64::from(self.moves.max(1));
+        figures.note(&format!("{prefix}first_announcement_before_status_ratio"), announced_first);
+        figures.note(&format!("{prefix}two_owner_ms"), self.two.as_secs_f64() * 1000.0);
+    }
+
     fn add(&mut self, ending: &Ending) -> Duration {
         self.two += ending.verdict.two_owner_time();
         ending.verdict.longest_silence()

@@ -63,7 +63,7 @@ kinds! {
     3 Refuse { epoch, round, witness, why }
     4 Canvass { holder, round, witness, period, binding }
     5 Vote { holder, round, witness, binding }
-    6 Silent { key, version }
+    7 Silent { key, version, onto }
 }
 
 impl Wire for Refusal {
@@ -147,10 +147,13 @@ mod tests {
             (holder(), nonce(), incarnation(), any::<bool>()).prop_map(
                 |(holder, round, witness, binding)| { Message::Vote { holder, round, witness, binding } }
             ),
-            (text(), text(), any::<u64>()).prop_map(|(namespace, name, version)| Message::Silent {
-                key: VipKey::new(namespace, name),
-                version
-            }),
+            (text(), text(), any::<u64>(), proptest::option::of(any::<u64>())).prop_map(
+                |(namespace, name, version, onto)| Message::Silent {
+                    key: VipKey::new(namespace, name),
+                    version,
+                    onto
+                }
+            ),
         ]
     }
 

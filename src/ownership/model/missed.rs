@@ -2,7 +2,7 @@
 
 use super::search::{Limit, search};
 use super::tests::{self, exact, tell, world};
-use super::world::{Faults, World};
+use super::world::{Faults, Setting, World};
 use crate::ownership::rule::{Rule, with};
 use crate::ownership::source::Mode;
 
@@ -45,7 +45,26 @@ fn the_whole_wait_before_an_epoch_is_closed() {
 
 #[test]
 fn silence_before_a_gift() {
-    missed(Rule::SilentBeforeGift, &exact(two(Faults { preferred: 1, pauses: 1, ..Faults::default() })));
+    missed(Rule::SilentBeforeGift, &exact(two(Faults { deleted: 1, pauses: 1, ..Faults::default() })));
+}
+
+#[test]
+fn silence_before_it_is_said() {
+    missed(Rule::SilentBeforeSaying, &exact(two(Faults { preferred: 1, pauses: 1, ..Faults::default() })));
+}
+
+#[test]
+#[ignore = "takes some minutes in a debug build: make model-deep"]
+fn deep_the_version_as_of_which_an_address_is_silent() {
+    let faults = Faults { all: 4, preferred: 2, pauses: 1, post: 1, ..Faults::default() };
+    missed(Rule::SilentAsOf, &exact(faults).striking_the_owner());
+}
+
+#[test]
+fn the_wait_of_who_claims_from_a_dead_successor() {
+    let faults = Faults { all: 4, preferred: 1, pauses: 1, leaves: 2, ..Faults::default() };
+    let three = Setting::new(&[96, 100, 98]).exact().coarse();
+    missed(Rule::ClaimWaits, &World::owned(three, faults).striking_the_owner());
 }
 
 #[test]
@@ -88,6 +107,7 @@ fn the_wait_in_mode_both() {
     let faults = two(Faults { deaf: 1, stalls: 1, ..Faults::default() });
     missed(Rule::BothWait, &talking(Mode::Both, faults).striking_the_owner());
 }
+
 #[test]
 #[ignore = "takes some minutes in a debug build: make model-deep"]
 fn deep_votes_in_mode_both() {

@@ -53,6 +53,11 @@ fn a_handover_is_safe_in_every_state() {
 }
 
 #[test]
+fn what_is_said_in_a_handover_may_be_late_or_lost_in_every_state() {
+    all_hold("handover, message", &world(Faults { all: 2, preferred: 1, post: 1, ..Faults::default() }));
+}
+
+#[test]
 fn a_deleted_virtualip_goes_everywhere_in_every_state() {
     holds("deletion", Faults { deleted: 1, ..Faults::default() });
 }
@@ -147,6 +152,36 @@ fn a_witness_or_the_owner_may_lose_its_power_in_every_state() {
 #[test]
 fn a_witness_or_the_owner_may_be_killed_in_every_state() {
     holds_with_witnesses(Mode::Both, Faults { crashes: 1, ..Faults::default() });
+}
+
+/// A handover, and one fault of each other kind at any moment of it.
+#[test]
+#[ignore = "takes some minutes: make model-deep"]
+fn deep_a_handover_and_a_fault() {
+    let asked = Faults { all: 2, preferred: 1, ..Faults::default() };
+    let faults = [
+        Faults { preferred: 2, ..asked },
+        Faults { leaves: 1, ..asked },
+        Faults { crashes: 1, ..asked },
+        Faults { power: 1, ..asked },
+        Faults { deleted: 1, ..asked },
+        Faults { meddled: 1, ..asked },
+        Faults { stalls: 1, ..asked },
+        Faults { cuts: 1, ..asked },
+        Faults { late: 1, ..asked },
+        Faults { pauses: 1, ..asked },
+    ];
+    for faults in faults {
+        as_far_as_it_goes(&format!("{faults:?}"), &world(faults));
+        as_far_as_it_goes(&format!("exact, {faults:?}"), &exact(faults));
+    }
+    let three = || Setting::new(&[96, 100, 98]).exact().coarse();
+    as_far_as_it_goes("three nodes, handover, stop", &World::owned(three(), faults[1]));
+    as_far_as_it_goes("three nodes, handover, crash", &World::owned(three(), faults[2]));
+    let post = Faults { post: 1, ..asked };
+    for source in [Mode::Both, Mode::Witness] {
+        as_far_as_it_goes(&format!("{source:?}, handover, message"), &World::owned(talking(source).coarse(), post));
+    }
 }
 
 /// All kinds of single faults in both modes, then pairs of them, in as many states as fit.

@@ -154,6 +154,8 @@ fn title_write(write: &TitleWrite) -> String {
         Why::Claim => format!("claim{to}"),
         Why::Offer => "offer to a successor".into(),
         Why::Accept => "acceptance of the offer".into(),
+        Why::Appoint => format!("appointment{to}"),
+        Why::Clear => "note that nobody is awaited".into(),
         Why::Gift => format!("gift{to}"),
         Why::Release => "release".into(),
         Why::Settle => "list of addresses".into(),

@@ -7,6 +7,7 @@ pub(super) mod api;
 mod census;
 mod faults;
 mod hand;
+mod handover;
 mod kernel;
 mod large;
 pub(super) mod network;

@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn say(world: &mut World, from: usize, to: usize, version: Version) {
-        world.tell(from, &node_name(to), &Message::Silent { key: key(0), version });
+        world.tell(from, &node_name(to), &Message::Silent { key: key(0), version, onto: None });
     }
 
     /// How often each node heard something.

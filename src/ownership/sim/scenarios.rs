@@ -38,7 +38,7 @@ fn a_virtualip_gets_an_owner_at_once() {
 }
 
 #[test]
-fn an_owner_that_leaves_hands_over_in_three_writes_and_closes_its_epoch() {
+fn an_owner_that_leaves_hands_over_in_four_writes_and_closes_its_epoch() {
     let (mut world, owner) = owned(2);
     let before = world.api.titles[&key(0)].content.moves;
     let start = world.api.log.len();
@@ -46,7 +46,7 @@ fn an_owner_that_leaves_hands_over_in_three_writes_and_closes_its_epoch() {
     world.until(SECOND, "the other owns", |world| world.owners(address(1)) == [1 - owner]);
     let writes =
         world.api.log[start..].iter().filter(|change| matches!(change, super::api::Change::Title(..)));
-    assert_eq!(writes.count(), 3, "offer, accept, gift");
+    assert_eq!(writes.count(), 4, "offer, accept, appointment, and that nobody is awaited");
     assert_eq!(world.api.titles[&key(0)].content.moves, before + 1);
     world.until(SECOND, "done", |world| world.done.iter().any(|(node, _)| *node == owner));
     check(&world);
