@@ -274,7 +274,11 @@ impl Seat {
         match &title.content.holder {
             None => Standing::Free,
             Some(holder) if holder.node == *cx.me && cx.right.is_some_and(|right| names(holder, right)) => {
-                if self.lingering(title, cx).is_some() { Standing::Awaiting } else { Standing::Mine }
+                if self.lingering(title, cx).is_some() {
+                    Standing::Awaiting
+                } else {
+                    Standing::Mine
+                }
             }
             Some(holder) if cx.peers.dead(holder, title.version, cx.now, cx.timing) => Standing::Free,
             Some(_) => Standing::Theirs,

@@ -180,7 +180,10 @@ fn deep_a_handover_and_a_fault() {
     as_far_as_it_goes("three nodes, handover, crash", &World::owned(three(), faults[2]));
     let post = Faults { post: 1, ..asked };
     for source in [Mode::Both, Mode::Witness] {
-        as_far_as_it_goes(&format!("{source:?}, handover, message"), &World::owned(talking(source).coarse(), post));
+        as_far_as_it_goes(
+            &format!("{source:?}, handover, message"),
+            &World::owned(talking(source).coarse(), post),
+        );
     }
 }
 
