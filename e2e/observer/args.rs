@@ -26,7 +26,8 @@ pub struct Args {
 
     /// Microseconds between two requests for one address
     ///
-    /// All addresses together are asked for at most 2,000 times a second: with many addresses the interval grows.
+    /// All addresses together are asked for at most 2,000 times a second, or as often as one alone would be: with many
+    /// addresses the interval grows.
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(200..))]
     interval_us: u64,
 

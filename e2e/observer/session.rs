@@ -13,8 +13,9 @@ use crate::judge::{Event, Judge};
 use crate::wire::interface::{self, Interface};
 use crate::wire::{Heard, Socket, clock, listen};
 
-/// No more requests than one in this time are sent, for all addresses together: 2,000 a second. On a machine with few
-/// processors more of them, all broadcast to every host, would take from the nodes what these need to keep their leases.
+/// No more requests than one in this time, or in the interval asked for if that is shorter, are sent, for all addresses
+/// together: 2,000 a second. On a machine with few processors more of them, all broadcast to every host, would take from
+/// the nodes what these need to keep their leases.
 const SHORTEST_TICK: Duration = Duration::from_micros(500);
 
 /// Answers may come for so long after the last request.
@@ -73,7 +74,7 @@ pub fn observe(plan: &Plan, stop: &AtomicBool, ready: impl FnOnce() + Send) -> R
     let mouth = open(0)?;
 
     let count = u32::try_from(questions.len().max(1)).unwrap_or(u32::MAX);
-    let tick = (plan.interval / count).max(SHORTEST_TICK);
+    let tick = (plan.interval / count).max(plan.interval.min(SHORTEST_TICK));
     let start_us = clock::boottime_us();
     let mut judge = Judge::new(&plan.addresses, start_us, micros(tick * count));
     let limit_us = plan.limit.map_or(u64::MAX, |limit| start_us.saturating_add(micros(limit)));

@@ -33,7 +33,7 @@ struct Tally {
     announced_first: u32,
 }
 
-/// Measures graceful handovers of one `VirtualIP`.
+/// Measures graceful handovers of one address: of several each would be asked for less often.
 ///
 /// # Errors
 /// When the address does not move, or two hosts answer.
@@ -41,7 +41,12 @@ pub fn handovers(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     let mut tally = Tally::default();
     let handovers = repeated(HANDOVERS, "handover", || {
         let there = |node: &Node| lab.standby(node.name(), true);
-        moved(stage(lab, FINE_PACE)?, &mut tally, there, |node| lab.standby(node.name(), false))
+        let stage = Stage::set_at(
+            lab,
+            vec![Vip { name: "web".to_owned(), addresses: vec![[192, 168, 200, 200].into()] }],
+            FINE_PACE,
+        )?;
+        moved(stage, &mut tally, there, |node| lab.standby(node.name(), false))
     })?;
     figures.note_spans("handover", &handovers);
     tally.note(figures, "handover_");
@@ -57,11 +62,11 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     let repairs = repeated(REPAIRS, "repair", || repaired(lab, &mut tally))?;
     figures.note_spans("repair_by_hand", &repairs);
     let power_offs = repeated(POWER_OFFS, "power-off", || {
-        moved(stage(lab, PACE)?, &mut tally, Node::power_off, Node::power_on)
+        moved(stage(lab)?, &mut tally, Node::power_off, Node::power_on)
     })?;
     figures.note_spans("power_off", &power_offs);
     let kills = repeated(KILLS, "killing of all programs", || {
-        moved(stage(lab, PACE)?, &mut tally, Node::kill_programs, Node::start_programs)
+        moved(stage(lab)?, &mut tally, Node::kill_programs, Node::start_programs)
     })?;
     figures.note_spans("killed_programs", &kills);
     tally.note(figures, "");
@@ -129,7 +134,7 @@ fn moved(
 }
 
 fn repaired(lab: &Cluster, tally: &mut Tally) -> Result<Duration> {
-    let stage = stage(lab, PACE)?;
+    let stage = stage(lab)?;
     let node = lab.node(&stage.owner)?;
     node.exec(&["ip", "address", "del", "192.168.200.200/32", "dev", "eth1"])?;
     let address = IpAddr::from([192, 168, 200, 200]);
@@ -171,8 +176,8 @@ fn without_base(lab: &Cluster, tally: &mut Tally, promote: &str) -> Result<Durat
     Ok(verdict.longest_silence())
 }
 
-fn stage(lab: &Cluster, pace: Duration) -> Result<Stage<'_>> {
-    Stage::set_at(lab, vec![Vip::dual("web", 200)], pace)
+fn stage(lab: &Cluster) -> Result<Stage<'_>> {
+    Stage::set_at(lab, vec![Vip::dual("web", 200)], PACE)
 }
 
 impl Tally {
