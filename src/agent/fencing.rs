@@ -107,8 +107,7 @@ impl Fencing {
         true
     }
 
-    /// Puts the fence before addresses that are about to come. The first one of an interface takes milliseconds, in which
-    /// the former owner still answers, instead of some in which nobody does.
+    /// Puts the fence before addresses that are about to come, while the former owner still answers.
     pub fn guard_ahead(&mut self, spots: &[Spot]) {
         if self.guard(spots) {
             let until = Instant::now() + AHEAD;
@@ -159,11 +158,14 @@ impl Fencing {
         }
     }
 
-    /// Takes away what a former life left and this one does not need.
-    pub async fn sweep(&mut self) {
+    /// Stands on these interfaces before any address is there, and nowhere without need.
+    pub async fn stand_on(&mut self, links: &BTreeSet<u32>) {
         let Some(fence) = &mut self.fence else { return };
-        if let Err(error) = fence.sweep().await {
-            warn!(reason = with_causes(&error), "something of a former fence is left behind");
+        if let Err(error) = fence.stand_on(links).await {
+            warn!(
+                reason = with_causes(&error),
+                "the fence is not everywhere where it should be, or still elsewhere"
+            );
         }
     }
 }

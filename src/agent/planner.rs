@@ -45,6 +45,8 @@ pub struct Attended {
     pub loopback: BTreeSet<IpAddr>,
     /// Interfaces, by index, that it sets up although they have no address yet.
     pub prepare: BTreeSet<u32>,
+    /// Interfaces, by index, that carry an address, or will if it comes here, and those that would answer for it besides.
+    pub fence: BTreeSet<u32>,
 }
 
 /// What the planner is told beside the objects.
@@ -121,7 +123,8 @@ impl Planner {
         object.map(|object| object.spec.conflict_detection).unwrap_or_default()
     }
 
-    /// What this node does for `VirtualIP`s that it does not, or not yet, hold; nothing when it is `leaving`.
+    /// What this node does for `VirtualIP`s that it does not, or not yet, hold; when it is `leaving` only the fence stays, for
+    /// whoever runs here next.
     #[must_use]
     pub fn attend(&self, machine: &Machine, links: &Links, leaving: bool) -> Attended {
         let labels = self.labels();
@@ -131,9 +134,11 @@ impl Planner {
         let standby =
             self.objects.vipnodes.state().iter().any(|node| node.name_any() == self.me && node.spec.standby);
         let mut attended = Attended::default();
-        for (key, planned) in self.planned.iter().filter(|_| !leaving) {
+        for (key, planned) in &self.planned {
             let Some(object) = planned.object.as_ref().filter(|object| selects(object)) else { continue };
-            if object.metadata.deletion_timestamp.is_some() {
+            let targets = Target::all(&object.spec, &labels);
+            attended.fence.extend(answering(&targets, links));
+            if leaving || object.metadata.deletion_timestamp.is_some() {
                 continue;
             }
             let up = machine.up(key).cloned().unwrap_or_default();
@@ -141,7 +146,6 @@ impl Planner {
                 attended.loopback.extend(planned.entitlement.addresses.difference(&up));
             }
             if !standby || !up.is_empty() {
-                let targets = Target::all(&object.spec, &labels);
                 attended
                     .prepare
                     .extend(targets.iter().filter_map(|target| Some(target.awaited(links)?.index)));
@@ -285,4 +289,14 @@ pub fn guarded(object: &VirtualIP) -> bool {
 #[must_use]
 pub fn best(planned: &Planned, node: &NodeName) -> bool {
     planned.plan.rank(&node.0) == Some(0)
+}
+
+/// The interfaces, by index, on which a node that has these addresses may answer for them.
+fn answering(targets: &[Target], links: &Links) -> BTreeSet<u32> {
+    let mut answering: BTreeSet<u32> =
+        targets.iter().filter_map(|target| Some(target.spot(links).ok()?.link)).collect();
+    if targets.iter().any(|target| target.ip().is_ipv4()) {
+        answering.extend(links.careless().map(|link| link.index));
+    }
+    answering
 }

@@ -255,11 +255,15 @@ impl Agent {
 
     /// What this node does for `VirtualIP`s that it does not, or not yet, hold.
     fn attend(&mut self) {
-        let attended =
-            self.planner.attend(&self.machine, &self.links, self.leaving.is_some() || self.uninstalling);
+        let leaving = self.leaving.is_some() || self.uninstalling;
+        let mut attended = self.planner.attend(&self.machine, &self.links, leaving);
+        if self.uninstalling {
+            attended.fence.clear();
+        }
         if self.attended.as_ref() != Some(&attended) {
             self.order(Order::Loopback(attended.loopback.clone()));
             self.order(Order::Prepare(attended.prepare.clone()));
+            self.order(Order::Fence(attended.fence.clone()));
             self.attended = Some(attended);
         }
     }

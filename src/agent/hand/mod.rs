@@ -72,6 +72,10 @@ pub struct Hand {
     answering: watch::Sender<BTreeSet<IpAddr>>,
     schedule: Schedule,
     loopback: loopback::Loopback,
+    /// All that a former life left up was said.
+    adopted: bool,
+    /// Interfaces that may get an address, once that was said.
+    awaiting: Option<BTreeSet<u32>>,
     /// Until then the kernel keeps all that is up behind the exact fence, as long as nothing changes: to extend the right is
     /// nothing to do. It is extended many times a second.
     settled: Option<Time>,
@@ -102,6 +106,8 @@ impl Hand {
             answering,
             schedule: Schedule::default(),
             loopback: loopback::Loopback::default(),
+            adopted: false,
+            awaiting: None,
             settled: None,
         }
     }
@@ -194,7 +200,8 @@ impl Hand {
             Order::Adopted => {
                 let spots: Vec<Spot> = self.all().map(|(.., up)| up.spot.clone()).collect();
                 self.fenced_beside(&spots);
-                self.fencing.sweep().await;
+                self.adopted = true;
+                self.stand().await;
             }
             Order::Links(links) => self.links_changed(links).await,
             Order::Gone { link, net } => self.gone(link, net).await,
@@ -203,6 +210,18 @@ impl Hand {
             Order::Defend { key, address } => self.announce(&key, address),
             Order::Loopback(addresses) => self.loopback(addresses).await,
             Order::Prepare(wanted) => self.prepare(&wanted).await,
+            Order::Fence(links) => {
+                self.awaiting = Some(links);
+                self.stand().await;
+            }
+        }
+    }
+
+    /// The fence stands where an address may come, and nowhere without need; what is needed is known when both that and all
+    /// that a former life left up was said.
+    async fn stand(&mut self) {
+        if let (true, Some(links)) = (self.adopted, &self.awaiting) {
+            self.fencing.stand_on(links).await;
         }
     }
 

@@ -68,4 +68,6 @@ pub enum Order {
     Loopback(BTreeSet<IpAddr>),
     /// Exactly these interfaces, by index, are to be set up although they have no address yet.
     Prepare(BTreeSet<u32>),
+    /// Exactly these interfaces, by index, may get an address: the fence stands there.
+    Fence(BTreeSet<u32>),
 }

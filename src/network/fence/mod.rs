@@ -40,11 +40,13 @@ pub struct Fence {
     guarded: BTreeSet<(u32, IpAddr)>,
     /// Interfaces without such an address on which the program stands, too, for as long as anything is guarded.
     beside: BTreeSet<u32>,
+    /// Interfaces on which it stands whether or not anything is guarded: see [`Fence::stand_on`].
+    awaiting: BTreeSet<u32>,
 }
 
 impl Fence {
     /// Loads the fence. What a former life left goes on under its deadline, judged by this program from now on: see
-    /// [`Fence::keep`] and [`Fence::sweep`].
+    /// [`Fence::keep`] and [`Fence::stand_on`].
     ///
     /// # Errors
     /// [`FenceError`] says why this node cannot have one.
@@ -61,7 +63,13 @@ impl Fence {
                 attach::replace(program.classifier(way)?, &name, way)?;
             }
         }
-        Ok(Self { program, kernel, guarded: BTreeSet::new(), beside: BTreeSet::new() })
+        Ok(Self {
+            program,
+            kernel,
+            guarded: BTreeSet::new(),
+            beside: BTreeSet::new(),
+            awaiting: BTreeSet::new(),
+        })
     }
 
     /// The usual place, [`PINS`].
@@ -111,7 +119,35 @@ impl Fence {
     }
 
     fn is_needed(&self, link: u32) -> bool {
-        self.beside.contains(&link) || self.guarded.iter().any(|(there, _)| *there == link)
+        self.beside.contains(&link)
+            || self.awaiting.contains(&link)
+            || self.guarded.iter().any(|(there, _)| *there == link)
+    }
+
+    /// Stands on exactly these interfaces, and wherever something is guarded; takes away what a former life left elsewhere.
+    ///
+    /// The kernel lets an interface send nothing while it makes or removes the place for filters (`qdisc_graft`), some
+    /// milliseconds, and frames are lost meanwhile. So it is done once, long before an address comes, and not when one goes.
+    ///
+    /// # Errors
+    /// The first of what does not go.
+    pub async fn stand_on(&mut self, links: &BTreeSet<u32>) -> Result<(), FenceError> {
+        let mut result = Ok(());
+        self.awaiting.retain(|link| links.contains(link));
+        if !links.is_empty() {
+            self.program.pin()?;
+        }
+        for link in links {
+            if !self.is_needed(*link)
+                && let Some(name) = name(*link)
+                && let Err(error) = stand(&mut self.program, *link, &name, false)
+            {
+                result = result.and(Err(error));
+                continue;
+            }
+            self.awaiting.insert(*link);
+        }
+        result.and(self.sweep().await)
     }
 
     /// How many addresses are guarded, one on two interfaces counted twice.
@@ -126,7 +162,7 @@ impl Fence {
     /// The first of what does not go: nothing is promised for the addresses of that interface.
     pub fn repair(&mut self) -> Result<(), FenceError> {
         let links: BTreeSet<u32> = self.guarded.iter().map(|(link, _)| *link).collect();
-        for link in links.union(&self.beside).copied() {
+        for link in &(&links | &self.beside) | &self.awaiting {
             // One that is gone took its addresses along; whoever guards them will hear of it.
             if let Some(name) = name(link) {
                 stand(&mut self.program, link, &name, false)?;
@@ -152,7 +188,7 @@ impl Fence {
     /// the last of all everything.
     ///
     /// # Errors
-    /// When something is left behind; [`Fence::sweep`] tries again.
+    /// When something is left behind; [`Fence::stand_on`] tries again.
     pub async fn release(&mut self, link: u32, address: IpAddr) -> Result<(), FenceError> {
         self.guarded.remove(&(link, address));
         if !self.guarded.iter().any(|(_, other)| *other == address) {
@@ -184,10 +220,7 @@ impl Fence {
     }
 
     /// Takes away what a former life left and nobody guards in this one.
-    ///
-    /// # Errors
-    /// When something is left behind.
-    pub async fn sweep(&mut self) -> Result<(), FenceError> {
+    async fn sweep(&mut self) -> Result<(), FenceError> {
         for address in self.program.guarded()? {
             if !self.guarded.iter().any(|(_, guarded)| *guarded == address) {
                 self.program.remove(address)?;

@@ -272,7 +272,7 @@ fn the_next_life_finds_what_the_former_one_left() {
         for vip in vips() {
             assert!(next.keep(near.index, vip).unwrap());
         }
-        next.sweep().await.unwrap();
+        next.stand_on(&[].into()).await.unwrap();
         next.deadline().set(Duration::ZERO).unwrap();
         assert_eq!(last_answered(&client, now() + Duration::from_millis(2)), None);
     });
@@ -346,7 +346,7 @@ fn what_a_killed_agent_left_is_swept() {
         let before = traces();
         drop(guarding().await);
         assert_ne!(traces(), before);
-        open().sweep().await.unwrap();
+        open().stand_on(&[].into()).await.unwrap();
         assert_eq!(traces(), before);
     });
 }
