@@ -35,6 +35,10 @@ const CLOSING: Duration = Duration::from_millis(200);
 /// Plans are made at most this often, unless a node came or went.
 const PLAN_PAUSE: Duration = Duration::from_millis(5);
 
+/// What comes together with a change, as the word that an address is silent does with the change of its Lease, is heard before
+/// plans are made anew.
+const PLAN_DELAY: Duration = Duration::from_millis(1);
+
 /// And so many times as long as the last plan took is left for everything else: with many objects, on a slow machine, plans
 /// must not keep the answers waiting that renew the right.
 const PLAN_SHARE: u32 = 4;
@@ -385,7 +389,7 @@ impl Agent {
     }
 
     fn plan_soon(&mut self) {
-        let due = self.plan_rest.max(Instant::now());
+        let due = self.plan_rest.max(Instant::now() + PLAN_DELAY);
         self.plan_due = Some(self.plan_due.map_or(due, |planned| planned.min(due)));
     }
 

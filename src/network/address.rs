@@ -21,12 +21,22 @@ use super::{
 };
 
 /// What is configured, and the names of the interfaces that matter: one look serves many changes.
-struct Look {
+#[derive(Debug)]
+pub struct Look {
     present: Present,
     names: BTreeMap<u32, String>,
 }
 
+impl Look {
+    /// Whether it was made for the interfaces of these, among others.
+    #[must_use]
+    pub fn covers(&self, spots: &[Spot]) -> bool {
+        spots.iter().all(|spot| self.names.contains_key(&spot.link))
+    }
+}
+
 /// What is configured, wherever and with whatever prefix length.
+#[derive(Debug)]
 struct Present(HashMap<IpAddr, Vec<Configured>>);
 
 impl Present {
@@ -75,7 +85,7 @@ impl Kernel {
     /// # Errors
     /// As [`Kernel::add`]. To a permanent one, those with a lifetime are foreign: an agent's.
     pub async fn add_as(&self, link: u32, address: IpNet, setup: &Setup) -> Result<Added, AddressError> {
-        let look = self.look(&[(link, address)]).await?;
+        let look = self.look(&[Spot { link, net: address, setup: setup.clone() }]).await?;
         self.add_after(&look, link, address, setup).await
     }
 
@@ -88,11 +98,21 @@ impl Kernel {
         wanted: &[Spot],
         lifetime: u32,
     ) -> Result<Vec<Result<Added, AddressError>>, KernelError> {
-        let look = self.look(&places(wanted)).await?;
+        let look = self.look(wanted).await?;
+        Ok(self.add_all_after(&look, wanted, lifetime).await)
+    }
+
+    /// The same after a look that was made before, since which nothing of it has changed.
+    pub async fn add_all_after(
+        &self,
+        look: &Look,
+        wanted: &[Spot],
+        lifetime: u32,
+    ) -> Vec<Result<Added, AddressError>> {
         let add = async |spot: &Spot| {
-            self.add_after(&look, spot.link, spot.net, &spot.setup.lasting(lifetime)).await
+            self.add_after(look, spot.link, spot.net, &spot.setup.lasting(lifetime)).await
         };
-        Ok(join_all(wanted.iter().map(add)).await)
+        join_all(wanted.iter().map(add)).await
     }
 
     /// Lets an address with our mark live for `lifetime` whole seconds (at least 1) from now.
@@ -114,7 +134,7 @@ impl Kernel {
         ours: &[Spot],
         lifetime: u32,
     ) -> Result<Vec<Result<(), AddressError>>, KernelError> {
-        let look = self.look(&places(ours)).await?;
+        let look = self.look(ours).await?;
         let mut planned = Vec::with_capacity(ours.len());
         for spot in ours {
             planned.push(self.renewal(&look, spot, lifetime).await);
@@ -165,13 +185,17 @@ impl Kernel {
         Ok(ours.iter().zip(planned).map(outcome).collect())
     }
 
-    async fn look(&self, wanted: &[(u32, IpNet)]) -> Result<Look, KernelError> {
+    /// What there is, as far as it matters to these.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub async fn look(&self, wanted: &[Spot]) -> Result<Look, KernelError> {
         let mut names = BTreeMap::new();
-        for (index, _) in wanted {
-            if !names.contains_key(index)
-                && let Some(link) = self.link(*index).await?
+        for index in wanted.iter().map(|spot| spot.link) {
+            if !names.contains_key(&index)
+                && let Some(link) = self.link(index).await?
             {
-                names.insert(*index, link.name);
+                names.insert(index, link.name);
             }
         }
         Ok(Look { present: Present::of(self.addresses(None).await?), names })
@@ -304,10 +328,6 @@ fn removed(link: u32, address: IpNet, answer: io::Result<()>) -> Result<Removed,
 
 fn changes<T>(planned: &[Planned<T>]) -> impl Iterator<Item = RouteNetlinkMessage> {
     planned.iter().filter_map(|planned| planned.as_ref().ok().cloned())
-}
-
-fn places(spots: &[Spot]) -> Vec<(u32, IpNet)> {
-    spots.iter().map(|spot| (spot.link, spot.net)).collect()
 }
 
 fn is(error: &io::Error, errno: Errno) -> bool {

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use nix::{errno::Errno, sys::utsname::uname};
 use rtnetlink::{
     Handle, new_connection, new_connection_with_strict_check,
-    packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
+    packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
     packet_route::{
         RouteNetlinkMessage,
         address::AddressMessage,
@@ -34,6 +34,8 @@ pub struct Kernel {
     listing: Arc<Mutex<()>>,
     /// For renewals and removals: a [`super::Monitor`] may be deaf to what comes by it.
     pub(super) batch: Arc<Batch>,
+    /// For one change at a time, of which the monitor hears.
+    single: Arc<Batch>,
     pub(super) mark: Mark,
 }
 
@@ -88,8 +90,8 @@ impl Kernel {
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
         tokio::spawn(connection);
-        let batch = Batch::open().map_err(KernelError::Open)?.into();
-        Ok(Self { handle, listing: Arc::default(), batch, mark: running_mark()? })
+        let open = || Batch::open().map(Arc::new).map_err(KernelError::Open);
+        Ok(Self { handle, listing: Arc::default(), batch: open()?, single: open()?, mark: running_mark()? })
     }
 
     /// All interfaces with the addresses that are not ours.
@@ -217,13 +219,7 @@ impl Kernel {
 
     /// A change, done when this returns.
     pub(super) async fn change(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        let mut answers = self.ask(message, NLM_F_ACK | flags)?;
-        while let Some(answer) = answers.next().await {
-            if let NetlinkPayload::Error(error) = answer.payload {
-                return if error.code.is_none() { Ok(()) } else { Err(error.to_io()) };
-            }
-        }
-        Err(ended())
+        self.single.change([message], flags).await?.pop().unwrap_or_else(|| Err(ended()))
     }
 
     /// A whole list: asked for again when it changed while the kernel wrote it, since it may then miss something.

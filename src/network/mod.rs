@@ -38,6 +38,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use address::Look;
 pub use announcer::{Announcer, Form};
 pub use claim::Claim;
 pub use connections::{CLOSE_WITHIN, ConnectionError, close_connections};

@@ -20,6 +20,8 @@ const PACE: Duration = Duration::from_micros(500);
 const FINE_PACE: Duration = Duration::from_micros(200);
 
 const HANDOVERS: usize = 50;
+/// In this time a handover that was asked for is over.
+const PATCHED: Duration = Duration::from_millis(300);
 const POWER_OFFS: usize = 10;
 const KILLS: usize = 5;
 const REPAIRS: usize = 10;
@@ -40,7 +42,12 @@ struct Tally {
 pub fn handovers(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     let mut tally = Tally::default();
     let handovers = repeated(HANDOVERS, "handover", || {
-        let there = |node: &Node| lab.standby(node.name(), true);
+        // To look who has it takes a processor of this machine for some milliseconds each time: that comes afterwards.
+        let there = |node: &Node| {
+            lab.standby(node.name(), true)?;
+            thread::sleep(PATCHED);
+            Ok(())
+        };
         let stage = Stage::set_at(
             lab,
             vec![Vip { name: "web".to_owned(), addresses: vec![[192, 168, 200, 200].into()] }],

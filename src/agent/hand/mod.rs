@@ -23,7 +23,7 @@ use super::input::Inputs;
 use super::schedule::Schedule;
 use super::target::Target;
 use crate::api::VipKey;
-use crate::network::{Announcer, Kernel, Link, Links, Spot};
+use crate::network::{Announcer, Kernel, Link, Links, Look, Spot};
 use crate::observe::metrics::{Announcement, Metrics, Outcome};
 use crate::ownership::{Fence, Time};
 
@@ -74,6 +74,8 @@ pub struct Hand {
     loopback: loopback::Loopback,
     /// All that a former life left up was said.
     adopted: bool,
+    /// What was there when addresses were expected, until something may have changed, and of when it is.
+    look: Option<(Look, Instant)>,
     /// Interfaces that may get an address, once that was said.
     awaiting: Option<BTreeSet<u32>>,
     /// Until then the kernel keeps all that is up behind the exact fence, as long as nothing changes: to extend the right is
@@ -107,6 +109,7 @@ impl Hand {
             schedule: Schedule::default(),
             loopback: loopback::Loopback::default(),
             adopted: false,
+            look: None,
             awaiting: None,
             settled: None,
         }
@@ -168,6 +171,9 @@ impl Hand {
         if !matches!(order, Order::Extend) {
             self.settled = None;
         }
+        if !matches!(order, Order::Extend | Order::Set { .. }) {
+            self.look = None;
+        }
         match order {
             Order::Set { key, targets } => {
                 // Many at the price of one look at the kernel; never two for the same, whose order counts.
@@ -185,6 +191,8 @@ impl Hand {
                 let spots: Vec<Spot> = spots.collect();
                 self.fencing.guard_ahead(&spots);
                 self.fenced_beside(&spots);
+                let look = self.kernel.look(&spots).await.ok();
+                self.look = look.map(|look| (look, Instant::now()));
             }
             Order::Handle { key, targets } => {
                 self.targets.insert(key.clone(), by_address(targets));

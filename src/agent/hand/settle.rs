@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
@@ -12,10 +12,14 @@ use super::super::input::Input;
 use super::{Hand, History, Up, by_address, outcome};
 use crate::agent::target::Target;
 use crate::api::VipKey;
-use crate::network::{AddressError, CLOSE_WITHIN, Spot, close_connections};
+use crate::network::{Added, AddressError, CLOSE_WITHIN, KernelError, Spot, close_connections};
 use crate::observe::metrics::Operation;
 use crate::observe::with_causes;
 use crate::ownership::{Event, Fence, Time};
+
+/// For how long a look at what there is counts. Whoever adds an address of ours meanwhile is only met when it is too late,
+/// as he would be a moment after the address was added.
+const LOOK_AHEAD: Duration = Duration::from_secs(1);
 
 /// An address that shall come.
 type Coming = (VipKey, IpAddr, Spot);
@@ -46,6 +50,9 @@ impl Hand {
         for (key, wanted) in &all {
             self.compare_with(key, wanted, &mut going, &mut coming);
         }
+        if !going.is_empty() {
+            self.look = None;
+        }
         self.lower(going).await;
         self.raise(coming, &mut troubles).await;
         for key in keys {
@@ -55,8 +62,13 @@ impl Hand {
                 self.up.remove(&key);
                 self.targets.remove(&key);
             }
-            self.inputs.send(Input::Trouble { reason: troubles.remove(&key), key: key.clone() });
-            self.inputs.own(Event::Kernel { key, up });
+            let trouble = Input::Trouble { reason: troubles.remove(&key), key: key.clone() };
+            let told = Input::Own(Event::Kernel { key, up });
+            // A plan knows of trouble first; where there is none nobody waits for that word.
+            let ill = matches!(trouble, Input::Trouble { reason: Some(_), .. });
+            let [first, second] = if ill { [trouble, told] } else { [told, trouble] };
+            self.inputs.send(first);
+            self.inputs.send(second);
         }
     }
 
@@ -149,7 +161,7 @@ impl Hand {
         let fenced = self.fenced(&spots);
         let Some(grant) = self.grant_to(self.count() + spots.len(), fenced) else { return };
         let began = now().unwrap_or_default();
-        let outcomes = match self.kernel.add_all(&spots, grant.lifetime).await {
+        let outcomes = match self.add(&spots, grant.lifetime).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let keys = coming.into_iter().map(|(key, ..)| key);
@@ -179,6 +191,19 @@ impl Hand {
             }
             self.announce_due();
         }
+    }
+
+    /// Adds addresses after a look at what there is: the one that was made when they were expected, if it is good still.
+    async fn add(
+        &mut self,
+        spots: &[Spot],
+        lifetime: u32,
+    ) -> Result<Vec<Result<Added, AddressError>>, KernelError> {
+        let look = match self.look.take() {
+            Some((look, at)) if at.elapsed() < LOOK_AHEAD && look.covers(spots) => look,
+            _ => self.kernel.look(spots).await?,
+        };
+        Ok(self.kernel.add_all_after(&look, spots, lifetime).await)
     }
 
     /// Gives addresses that were just added less time, until they have no more than the right; says whether they are
