@@ -28,6 +28,7 @@ pub struct Deadline(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     until: AtomicU64,
+    covered: AtomicU64,
     cell: Option<Cell>,
 }
 
@@ -50,6 +51,17 @@ impl Deadline {
             error!(error = &error as &dyn std::error::Error, "the fence does not know the right");
         }
         self.0.until.store(until, Ordering::SeqCst);
+    }
+
+    /// The hand has nothing to do about a right that ends no later than this; `None`: about any.
+    pub fn cover(&self, until: Option<Time>) {
+        self.0.covered.store(until.map_or(0, |until| until.0), Ordering::SeqCst);
+    }
+
+    /// Whether it has nothing to do about a right that ends then.
+    #[must_use]
+    pub fn covers(&self, until: Time) -> bool {
+        until.0 <= self.0.covered.load(Ordering::SeqCst)
     }
 
     /// The end of the right, if it lies ahead.

@@ -24,7 +24,7 @@ use super::report::{Here, Report};
 use super::target::Target;
 use crate::api::{ConflictDetection, NodeInterface, VipKey};
 use crate::network::{Kernel, Links, Mac, Setup, Spot};
-use crate::ownership::{Action, Event, Machine, NodeName, TitleWrite, Why};
+use crate::ownership::{Action, Event, Machine, NodeName, Time, TitleWrite, Why};
 
 /// After SIGTERM: how long handovers may take before everything left is silenced.
 const HANDOVER: Duration = Duration::from_millis(1200);
@@ -42,6 +42,9 @@ const PLAN_DELAY: Duration = Duration::from_millis(1);
 /// And so many times as long as the last plan took is left for everything else: with many objects, on a slow machine, plans
 /// must not keep the answers waiting that renew the right.
 const PLAN_SHARE: u32 = 4;
+
+/// The hand hears at least this often that the right goes on: it then also looks whether the fence is where it was put.
+const EXTENSIONS: Duration = Duration::from_millis(250);
 
 /// `DEFEND_INTERVAL` of RFC 5227: a claim is answered once in this time, so that two hosts do not shout at each other.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
@@ -88,6 +91,8 @@ pub struct Agent {
     uninstalling: bool,
     leaving: Option<Instant>,
     abandoned: bool,
+    /// When the hand was told last that the right goes on.
+    extended: Instant,
     /// An epoch ended in this process's life.
     lapsed: bool,
     done: bool,
@@ -117,6 +122,7 @@ impl Agent {
             uninstalling: false,
             leaving: None,
             abandoned: false,
+            extended: Instant::now(),
             lapsed: false,
             done: false,
             defended: BTreeMap::new(),
@@ -222,12 +228,20 @@ impl Agent {
                 self.order(Order::Set { key, targets });
             }
             Some(Action::Send { to, message }) => self.outside.peers.send(&to, &message),
-            Some(Action::Extend(_)) => self.order(Order::Extend),
+            Some(Action::Extend(until)) => self.extend(until),
             // The connections of the watches may be dead ones from before a lapse.
             Some(Action::Began(_)) if self.lapsed => self.outside.restart.notify_waiters(),
             Some(Action::Ended(_)) => self.lapsed = true,
             Some(Action::Done) => self.done = true,
             _ => {}
+        }
+    }
+
+    /// Tells the hand of a right that goes on: not each time, where nothing is to be done about it.
+    fn extend(&mut self, until: Time) {
+        if !self.outside.deadline.covers(until) || self.extended.elapsed() >= EXTENSIONS {
+            self.extended = Instant::now();
+            self.order(Order::Extend);
         }
     }
 

@@ -24,7 +24,7 @@ impl Hand {
         if self.is_settled() {
             return;
         }
-        self.settled = None;
+        self.settle(None);
         let spots: Vec<Spot> = self.all().map(|(.., up)| up.spot.clone()).collect();
         let fenced = self.fenced(&spots);
         let asleep = self.extend_all(fenced).await;
@@ -56,7 +56,7 @@ impl Hand {
         let (count, whole) = (self.count(), self.fencing.count() == self.count());
         let turns =
             self.all().map(|(_, address, up)| Some(before_turn(up.lasts?, last_digits(address), count)));
-        self.settled = turns.min().flatten().filter(|_| well && whole);
+        self.settle(turns.min().flatten().filter(|_| well && whole));
     }
 
     /// Says whether the agent slept until nothing was left to give.

@@ -169,7 +169,7 @@ impl Hand {
 
     async fn carry_out(&mut self, order: Order, waiting: &mut VecDeque<Order>) {
         if !matches!(order, Order::Extend) {
-            self.settled = None;
+            self.settle(None);
         }
         if !matches!(order, Order::Extend | Order::Set { .. }) {
             self.look = None;
@@ -223,6 +223,12 @@ impl Hand {
                 self.stand().await;
             }
         }
+    }
+
+    /// Notes until when nothing is to be done about the right, so that the loop need not ask.
+    fn settle(&mut self, until: Option<Time>) {
+        self.settled = until;
+        self.deadline.cover(until);
     }
 
     /// The fence stands where an address may come, and nowhere without need; what is needed is known when both that and all
