@@ -66,11 +66,12 @@ impl Figures {
         })
     }
 
-    /// One flat object.
-    pub fn json(&self) -> String {
+    /// One flat object: these, and the others of what was written `before`.
+    pub fn json(&self, before: Option<&str>) -> String {
         let rounded = |value: &f64| json!((value * 1000.0).round() / 1000.0);
-        let object: Map<String, Value> =
-            self.0.iter().map(|(name, value)| (name.clone(), rounded(value))).collect();
+        let mut object: Map<String, Value> =
+            before.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        object.extend(self.0.iter().map(|(name, value)| (name.clone(), rounded(value))));
         format!("{:#}\n", Value::Object(object))
     }
 }

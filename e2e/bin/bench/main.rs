@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 const PARTS: [&str; 11] =
     ["size", "many", "handover", "moves", "base", "fence", "idle", "renewals", "steady", "off", "dead"];
 
-/// Measures the parts that the command line names, or all of them, which are then written down.
+/// Measures the parts that the command line names, or all of them. The file keeps what other parts have given before.
 fn measure() -> Result<Figures> {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     if let Some(unknown) = asked.iter().find(|part| !PARTS.contains(&part.as_str())) {
@@ -64,11 +64,10 @@ fn measure() -> Result<Figures> {
     if PARTS.into_iter().any(|part| part != "many" && wanted(part)) {
         on_a_cluster(&mut figures, wanted)?;
     }
-    if asked.is_empty() {
-        let file = target().join("bench.json");
-        fs::write(&file, figures.json()).doing(|| format!("write {}", file.display()))?;
-        eprintln!("written to {}", file.display());
-    }
+    let file = target().join("bench.json");
+    let before = if asked.is_empty() { None } else { fs::read_to_string(&file).ok() };
+    fs::write(&file, figures.json(before.as_deref())).doing(|| format!("write {}", file.display()))?;
+    eprintln!("written to {}", file.display());
     Ok(figures)
 }
 
