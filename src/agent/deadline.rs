@@ -28,6 +28,7 @@ pub struct Deadline(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     until: AtomicU64,
+    /// Until then nothing is to be done about the right; zero: something may be.
     covered: AtomicU64,
     cell: Option<Cell>,
 }
@@ -53,9 +54,16 @@ impl Deadline {
         self.0.until.store(until, Ordering::SeqCst);
     }
 
-    /// The hand has nothing to do about a right that ends no later than this; `None`: about any.
+    /// The hand has nothing to do about a right that ends no later than this: until then the kernel keeps all that is up behind
+    /// the exact fence, as long as nothing changes. `None`: it may have something to do about any.
     pub fn cover(&self, until: Option<Time>) {
         self.0.covered.store(until.map_or(0, |until| until.0), Ordering::SeqCst);
+    }
+
+    /// Whether there are rights about which it has nothing to do.
+    #[must_use]
+    pub fn is_covered(&self) -> bool {
+        self.0.covered.load(Ordering::SeqCst) > 0
     }
 
     /// Whether it has nothing to do about a right that ends then.

@@ -133,11 +133,12 @@ impl Planner {
         };
         let standby =
             self.objects.vipnodes.state().iter().any(|node| node.name_any() == self.me && node.spec.standby);
-        let mut attended = Attended::default();
+        let (mut attended, mut asked) = (Attended::default(), false);
         for (key, planned) in &self.planned {
             let Some(object) = planned.object.as_ref().filter(|object| selects(object)) else { continue };
             let targets = Target::all(&object.spec, &labels);
-            attended.fence.extend(answering(&targets, links));
+            attended.fence.extend(targets.iter().filter_map(|target| Some(target.spot(links).ok()?.link)));
+            asked |= targets.iter().any(|target| target.ip().is_ipv4());
             if leaving || object.metadata.deletion_timestamp.is_some() {
                 continue;
             }
@@ -150,6 +151,9 @@ impl Planner {
                     .prepare
                     .extend(targets.iter().filter_map(|target| Some(target.awaited(links)?.index)));
             }
+        }
+        if asked {
+            attended.fence.extend(links.careless().map(|link| link.index));
         }
         attended
     }
@@ -289,14 +293,4 @@ pub fn guarded(object: &VirtualIP) -> bool {
 #[must_use]
 pub fn best(planned: &Planned, node: &NodeName) -> bool {
     planned.plan.rank(&node.0) == Some(0)
-}
-
-/// The interfaces, by index, on which a node that has these addresses may answer for them.
-fn answering(targets: &[Target], links: &Links) -> BTreeSet<u32> {
-    let mut answering: BTreeSet<u32> =
-        targets.iter().filter_map(|target| Some(target.spot(links).ok()?.link)).collect();
-    if targets.iter().any(|target| target.ip().is_ipv4()) {
-        answering.extend(links.careless().map(|link| link.index));
-    }
-    answering
 }

@@ -13,7 +13,7 @@ use super::{Hand, Up, outcome};
 use crate::api::VipKey;
 use crate::network::{Links, Spot};
 use crate::observe::metrics::Operation;
-use crate::ownership::{Event, Time};
+use crate::ownership::Event;
 
 impl Hand {
     /// Lets the kernel keep the addresses for as long as the right allows. An extension that took so long that it might outlast
@@ -24,7 +24,7 @@ impl Hand {
         if self.is_settled() {
             return;
         }
-        self.settle(None);
+        self.deadline.cover(None);
         let spots: Vec<Spot> = self.all().map(|(.., up)| up.spot.clone()).collect();
         let fenced = self.fenced(&spots);
         let asleep = self.extend_all(fenced).await;
@@ -46,8 +46,7 @@ impl Hand {
 
     /// Whether nothing has changed since everything was well, and the kernel keeps it beyond the right of now.
     fn is_settled(&self) -> bool {
-        let lasts = |until: Time| self.settled.is_some_and(|settled| settled >= until);
-        self.fencing.is_whole() && self.deadline.get().is_some_and(lasts)
+        self.fencing.is_whole() && self.deadline.get().is_some_and(|until| self.deadline.covers(until))
     }
 
     /// Notes until when the kernel keeps everything that long that none has its turn before; nothing may be about to come, or
@@ -56,7 +55,7 @@ impl Hand {
         let (count, whole) = (self.count(), self.fencing.count() == self.count());
         let turns =
             self.all().map(|(_, address, up)| Some(before_turn(up.lasts?, last_digits(address), count)));
-        self.settle(turns.min().flatten().filter(|_| well && whole));
+        self.deadline.cover(turns.min().flatten().filter(|_| well && whole));
     }
 
     /// Says whether the agent slept until nothing was left to give.

@@ -78,9 +78,6 @@ pub struct Hand {
     look: Option<(Look, Instant)>,
     /// Interfaces that may get an address, once that was said.
     awaiting: Option<BTreeSet<u32>>,
-    /// Until then the kernel keeps all that is up behind the exact fence, as long as nothing changes: to extend the right is
-    /// nothing to do. It is extended many times a second.
-    settled: Option<Time>,
 }
 
 impl Hand {
@@ -111,7 +108,6 @@ impl Hand {
             adopted: false,
             look: None,
             awaiting: None,
-            settled: None,
         }
     }
 
@@ -139,7 +135,7 @@ impl Hand {
             }
             while let Some(order) = waiting.pop_front() {
                 self.carry_out(order, &mut waiting).await;
-                if self.settled.is_none() {
+                if !self.deadline.is_covered() {
                     self.unguard().await;
                     self.publish();
                 }
@@ -169,7 +165,7 @@ impl Hand {
 
     async fn carry_out(&mut self, order: Order, waiting: &mut VecDeque<Order>) {
         if !matches!(order, Order::Extend) {
-            self.settle(None);
+            self.deadline.cover(None);
         }
         if !matches!(order, Order::Extend | Order::Set { .. }) {
             self.look = None;
@@ -223,12 +219,6 @@ impl Hand {
                 self.stand().await;
             }
         }
-    }
-
-    /// Notes until when nothing is to be done about the right, so that the loop need not ask.
-    fn settle(&mut self, until: Option<Time>) {
-        self.settled = until;
-        self.deadline.cover(until);
     }
 
     /// The fence stands where an address may come, and nowhere without need; what is needed is known when both that and all

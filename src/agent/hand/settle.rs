@@ -50,9 +50,6 @@ impl Hand {
         for (key, wanted) in &all {
             self.compare_with(key, wanted, &mut going, &mut coming);
         }
-        if !going.is_empty() {
-            self.look = None;
-        }
         self.lower(going).await;
         self.raise(coming, &mut troubles).await;
         for key in keys {
@@ -62,10 +59,11 @@ impl Hand {
                 self.up.remove(&key);
                 self.targets.remove(&key);
             }
-            let trouble = Input::Trouble { reason: troubles.remove(&key), key: key.clone() };
+            let reason = troubles.remove(&key);
+            let ill = reason.is_some();
+            let trouble = Input::Trouble { key: key.clone(), reason };
             let told = Input::Own(Event::Kernel { key, up });
             // A plan knows of trouble first; where there is none nobody waits for that word.
-            let ill = matches!(trouble, Input::Trouble { reason: Some(_), .. });
             let [first, second] = if ill { [trouble, told] } else { [told, trouble] };
             self.inputs.send(first);
             self.inputs.send(second);
@@ -237,6 +235,7 @@ impl Hand {
         if going.is_empty() {
             return going;
         }
+        self.look = None;
         let closing: Vec<IpAddr> =
             going.iter().filter(|(key, address)| self.closes(key, *address)).map(|(_, ip)| *ip).collect();
         let end = Instant::now() + CLOSE_WITHIN;

@@ -109,12 +109,18 @@ impl Fence {
     /// # Errors
     /// Then nothing is promised there.
     pub fn guard_beside(&mut self, link: u32) -> Result<(), FenceError> {
+        self.reach(link)?;
+        self.beside.insert(link);
+        Ok(())
+    }
+
+    /// The program stands on the interface, if there is one.
+    fn reach(&mut self, link: u32) -> Result<(), FenceError> {
         if !self.is_needed(link)
             && let Some(name) = name(link)
         {
             stand(&mut self.program, link, &name, false)?;
         }
-        self.beside.insert(link);
         Ok(())
     }
 
@@ -138,14 +144,10 @@ impl Fence {
             self.program.pin()?;
         }
         for link in links {
-            if !self.is_needed(*link)
-                && let Some(name) = name(*link)
-                && let Err(error) = stand(&mut self.program, *link, &name, false)
-            {
-                result = result.and(Err(error));
-                continue;
+            match self.reach(*link) {
+                Ok(()) => drop(self.awaiting.insert(*link)),
+                Err(error) => result = result.and(Err(error)),
             }
-            self.awaiting.insert(*link);
         }
         result.and(self.sweep().await)
     }
