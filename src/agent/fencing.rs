@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::deadline::now;
 use crate::api::{FenceKind, NodeFence};
-use crate::network::fence::{self, Cell};
+use crate::network::fence::{self, Cell, Gates};
 use crate::network::{Kernel, Spot, leisure, together, turn};
 use crate::observe::with_causes;
 use crate::ownership::{Fence, Time, whole_lifetime};
@@ -79,6 +79,12 @@ impl Fencing {
         self.fence.as_ref().map(fence::Fence::deadline)
     }
 
+    /// The gates of the addresses in it.
+    #[must_use]
+    pub fn gates(&self) -> Option<Gates> {
+        self.fence.as_ref().map(fence::Fence::gates)
+    }
+
     /// Puts the fence before addresses, and says whether it stands before all of them.
     pub fn guard<'a>(&mut self, spots: impl IntoIterator<Item = &'a Spot>) -> bool {
         let Some(fence) = &mut self.fence else { return false };
@@ -115,9 +121,16 @@ impl Fencing {
         }
     }
 
-    /// Looks now and then whether the program still is where it was put, and puts it there again.
+    /// Looks now and then whether the program still is where it was put: whoever takes it away is heard, but not for sure.
     pub fn review(&mut self) {
-        let Some(fence) = self.fence.as_mut().filter(|_| self.reviewed.elapsed() > REVIEW) else { return };
+        if self.reviewed.elapsed() > REVIEW {
+            self.look();
+        }
+    }
+
+    /// Looks whether the program still is where it was put, and puts it there again.
+    pub fn look(&mut self) {
+        let Some(fence) = &mut self.fence else { return };
         self.reviewed = Instant::now();
         let repaired = fence.repair();
         self.broken = repaired.is_err();

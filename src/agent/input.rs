@@ -37,6 +37,8 @@ pub enum Input {
         /// The address.
         address: IpNet,
     },
+    /// A filter of packets was taken from an interface: it may have been the fence.
+    FilterGone,
     /// Addresses may have gone unheard.
     Compare,
     /// Why the kernel did not take what it was asked to take; none when it did.

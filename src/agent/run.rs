@@ -1,7 +1,7 @@
 //! The agent's loop: one input after the other through the ownership machine, its actions out to the API server
 //! and the kernel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use super::planner::{Attended, Circumstances, Planner};
 use super::report::{Here, Report};
 use super::target::Target;
 use crate::api::{ConflictDetection, NodeInterface, VipKey};
+use crate::network::fence::Gates;
 use crate::network::{Kernel, Links, Mac, Setup, Spot};
 use crate::ownership::{Action, Event, Machine, NodeName, Time, TitleWrite, Why};
 
@@ -59,6 +60,8 @@ pub struct Outside {
     pub kernel: Kernel,
     /// The end of the right, for the hand.
     pub deadline: Deadline,
+    /// The gates of single addresses, where the fence is exact.
+    pub gates: Option<Gates>,
     /// Finalizers of `VirtualIP`s.
     pub guards: Guards,
     /// The agents of other nodes.
@@ -102,6 +105,8 @@ pub struct Agent {
     handled: BTreeMap<VipKey, Vec<Target>>,
     /// And of those that it does not hold.
     attended: Option<Attended>,
+    /// What the machine is to hear next of addresses that were silenced by their gates.
+    silenced: VecDeque<Event>,
 }
 
 impl Agent {
@@ -128,6 +133,7 @@ impl Agent {
             defended: BTreeMap::new(),
             handled: BTreeMap::new(),
             attended: None,
+            silenced: VecDeque::new(),
         }
     }
 
@@ -179,6 +185,12 @@ impl Agent {
             Input::Links(links) => self.links(links),
             Input::Gone { link, address } => self.order(Order::Gone { link, net: address }),
             Input::Usable { link, address } => self.order(Order::Usable { link, net: address }),
+            Input::FilterGone => {
+                if let Some(gates) = &self.outside.gates {
+                    gates.distrust();
+                    self.order(Order::Review);
+                }
+            }
             Input::Compare => self.order(Order::Compare),
             Input::Trouble { key, reason } => self.trouble(key, reason),
             Input::Probed { key, foreign } => {
@@ -209,24 +221,18 @@ impl Agent {
             self.outside.report.stepped(key, &self.machine);
         }
         self.notice(touched.is_some());
+        if let Some(event) = self.silenced.pop_front() {
+            self.step(event);
+        }
     }
 
     fn act(&mut self, action: Action) {
         self.outside.report.acts(&action, self.leaving.is_some());
-        if let Action::WriteTitle(TitleWrite { key, content, why: Why::Accept | Why::Claim, .. }) = &action {
-            self.order(Order::Expect(self.targets(key, &content.granted)));
+        if let Action::WriteTitle(TitleWrite { key, content, why, .. }) = &action {
+            self.expect(key, &content.granted, *why);
         }
         match self.outside.performer.start(action) {
-            Some(Action::Set { key, addresses }) => {
-                let targets = self.targets(&key, &addresses);
-                // Whether they are up already or still on their way: what they are to be may change meanwhile.
-                if targets.is_empty() {
-                    self.handled.remove(&key);
-                } else {
-                    self.handled.insert(key.clone(), targets.clone());
-                }
-                self.order(Order::Set { key, targets });
-            }
+            Some(Action::Set { key, addresses }) => self.set(key, addresses),
             Some(Action::Send { to, message }) => self.outside.peers.send(&to, &message),
             Some(Action::Extend(until)) => self.extend(until),
             // The connections of the watches may be dead ones from before a lapse.
@@ -235,6 +241,53 @@ impl Agent {
             Some(Action::Done) => self.done = true,
             _ => {}
         }
+    }
+
+    /// Lets the hand make ready what may come. What comes as soon as its owner is silent is there before, behind its gate.
+    fn expect(&self, key: &VipKey, granted: &BTreeSet<IpAddr>, why: Why) {
+        if !matches!(why, Why::Accept | Why::Claim) {
+            return;
+        }
+        let soon = why == Why::Accept;
+        if let Some(gates) = self.outside.gates.as_ref().filter(|_| soon) {
+            gates.shut(granted);
+        }
+        self.order(Order::Expect { targets: self.targets(key, granted), soon });
+    }
+
+    /// Lets exactly these addresses answer. Where all others are silent behind their gates at once, the machine need not wait
+    /// for the kernel to be rid of them.
+    fn set(&mut self, key: VipKey, addresses: BTreeSet<IpAddr>) {
+        let targets = self.targets(&key, &addresses);
+        let told = self.silence(&key, &addresses);
+        // Whether they are up already or still on their way: what they are to be may change meanwhile.
+        if targets.is_empty() {
+            self.handled.remove(&key);
+        } else {
+            self.handled.insert(key.clone(), targets.clone());
+        }
+        self.order(Order::Set { key: key.clone(), targets, told });
+        if told {
+            self.silenced.push_back(Event::Kernel { key, up: addresses });
+        }
+    }
+
+    /// Opens the gates of these addresses of `key`, and shuts those of all others of its that are up. Says whether nothing is to
+    /// be done but to be rid of those, and they are silent already.
+    fn silence(&self, key: &VipKey, addresses: &BTreeSet<IpAddr>) -> bool {
+        let Some(gates) = &self.outside.gates else { return false };
+        if let Err(error) = gates.open(addresses) {
+            // The hand tries again when it puts the fence before them.
+            error!(vip = %key, error = &error as &dyn std::error::Error, "addresses stay silent");
+        }
+        let up = self.machine.up(key).cloned().unwrap_or_default();
+        let going = &up - addresses;
+        // Through a gate that is shut nobody would hear that his connection is closed.
+        let closes = self.handled.get(key).is_some_and(|targets| targets.iter().any(Target::closes));
+        if going.is_empty() || closes {
+            return false;
+        }
+        gates.shut(&going) && addresses.is_subset(&up)
     }
 
     /// Tells the hand of a right that goes on: not each time, where nothing is to be done about it.
@@ -301,9 +354,11 @@ impl Agent {
         let loopback = self.links.iter().find(|link| link.loopback).map(|link| link.index);
         for found in inventory::agents(marked).filter(|found| Some(found.link) != loopback) {
             let ip = found.address.addr();
+            let shut = self.outside.gates.as_ref().is_some_and(|gates| gates.is_shut(ip));
             let owner = self.machine.titles().find(|(_, title)| {
                 let ours = title.content.holder.as_ref().is_some_and(|holder| holder.node == self.me);
-                ours && title.content.granted.contains(&ip)
+                // One behind a shut gate does not answer: that life had given it away, or not got it yet.
+                ours && title.content.granted.contains(&ip) && !shut
             });
             if let Some((key, _)) = owner {
                 let key = key.clone();

@@ -31,6 +31,7 @@ pub async fn follow_kernel(
             Change::AddressGone { link, address, marked: true } => inputs.send(Input::Gone { link, address }),
             Change::AddressUsable { link, address } => inputs.send(Input::Usable { link, address }),
             Change::AddressSeen { marked: true, .. } => {}
+            Change::FilterGone => inputs.send(Input::FilterGone),
             Change::Links | Change::AddressSeen { .. } | Change::AddressGone { .. } => {
                 look(&kernel, &inputs, &mut ears).await;
             }

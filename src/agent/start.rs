@@ -1,7 +1,7 @@
 //! Builds an agent from its parts and runs it.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use super::own_thread::OwnThread;
 use super::peers::Peers;
 use super::perform::Performer;
 use super::planner::Planner;
+use super::realtime::{self, Priority};
 use super::report::{Report, Sinks};
 use super::run::{Agent, Outside};
 use super::senses;
@@ -31,12 +32,15 @@ use super::watches::Objects;
 use crate::api::{VirtualIPNode, VirtualIPNodeSpec};
 use crate::network::{Announcer, HostLock, Kernel, KernelError, LockError, Monitor, WireError};
 use crate::observe::health::{self, Health, HealthError};
-use crate::observe::metrics;
+use crate::observe::metrics::{self, Metrics};
 use crate::observe::{Datagrams, StatusWriter, events};
 use crate::ownership::{Machine, NodeName};
 
 /// How long a former agent of this node may take to end.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the hand may take to be rid of what is silent already.
+const TIDYING: Duration = Duration::from_millis(300);
 
 /// A connection over which nothing was read for this long is a dead one; watches are begun again before.
 const READ_LIMIT: Duration = Duration::from_mins(1);
@@ -95,8 +99,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     senses::catch_signals(inputs.clone(), rights.clone()).map_err(Error::Signals)?;
     let (restart, back) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let objects = Objects::watch(&clients.objects, &inputs, &restart, &back);
-    let own = OwnThread::new().map_err(Error::Thread)?;
-    let peers = own.within(|| Peers::open(&options.node, options.peer_port));
+    let thread = |name, priority| OwnThread::new(name, priority).map_err(Error::Thread);
+    let (rights_thread, hand_thread) = (thread("rights", Priority::Rights)?, thread("hand", Priority::Hand)?);
+    let peers = rights_thread.within(|| Peers::open(&options.node, options.peer_port));
     let sinks = sinks(&options, &clients, &peers).await?;
     let lease_client =
         |client: &kube::Client| LeaseClient::new(client.clone(), &options.namespace, timing.duration);
@@ -109,7 +114,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         &back,
     );
 
-    let deadline = Deadline::behind(fencing.deadline());
+    let (deadline, gates) = (Deadline::behind(fencing.deadline()), fencing.gates());
     let (orders, hand_door) = mpsc::unbounded_channel();
     let (answering, claimable) = watch::channel(BTreeSet::new());
     let hand = Hand::new(
@@ -121,7 +126,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         links.clone(),
         answering,
     );
-    tokio::spawn(hand.run(hand_door));
+    let hand = tokio::spawn(hand_thread.run(drop, move || hand.run(hand_door)));
     tokio::spawn(senses::follow_kernel(monitor, kernel.clone(), inputs.clone(), claimable));
     let leases = LeaseWatch::new(
         clients.leases.clone(),
@@ -148,6 +153,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         hand: orders,
         kernel,
         deadline,
+        gates,
         aside: Handle::current(),
         guards: Guards::new(clients.objects.clone(), inputs.clone()),
         restart,
@@ -158,7 +164,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let machine = Machine::new(me.clone(), timing, incarnation()?);
     let planner = Planner::new(options.node, objects);
     let agent = Agent::new(machine, me, planner, outside, links);
-    own.run(metrics, move || agent.run(door)).await.map_err(Error::Thread)?;
+    let preferred = move |allowed| tell_priority(&metrics, allowed);
+    rights_thread.run(preferred, move || agent.run(door)).await.map_err(Error::Thread)?;
+    // It has heard of all that is to go, and may not be done with it.
+    let _ = tokio::time::timeout(TIDYING, hand).await;
     info!("stopped");
     Ok(())
 }
@@ -210,6 +219,22 @@ async fn sinks(options: &Options, clients: &Clients, peers: &Peers) -> Result<Si
 fn key_spans(period: Duration) -> Result<keys::Spans, Error> {
     let share = u32::try_from(incarnation()? % 1000).unwrap_or_default();
     Ok(keys::Spans { period, jitter: period / 10 * share / 1000 })
+}
+
+/// How the system treats the loop, and the memory that it works in.
+fn tell_priority(metrics: &Metrics, realtime: io::Result<()>) {
+    metrics.loop_realtime.set(realtime.is_ok().into());
+    match realtime {
+        Ok(()) => info!("the loop runs before ordinary programs"),
+        Err(error) => {
+            info!(%error, "the loop runs as ordinary programs do: real-time priority is not allowed");
+        }
+    }
+    let locked = realtime::lock_memory();
+    metrics.memory_locked.set(locked.is_ok().into());
+    if let Err(error) = locked {
+        info!(%error, "memory is not locked: it is not allowed");
+    }
 }
 
 /// Makes this node's own object, if it is not there.

@@ -138,6 +138,12 @@ impl Target {
         addresses.iter().map(|ip| Self { address: address(ip), manner: manner.clone() }).collect()
     }
 
+    /// Whether connections to it are closed when it goes.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.manner.close_connections
+    }
+
     /// The address without its prefix length.
     #[must_use]
     pub const fn ip(&self) -> IpAddr {

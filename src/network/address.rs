@@ -33,6 +33,12 @@ impl Look {
     pub fn covers(&self, spots: &[Spot]) -> bool {
         spots.iter().all(|spot| self.names.contains_key(&spot.link))
     }
+
+    /// Whether this node had the address nowhere.
+    #[must_use]
+    pub fn is_free(&self, address: IpAddr) -> bool {
+        self.present.anywhere(address).is_empty()
+    }
 }
 
 /// What is configured, wherever and with whatever prefix length.

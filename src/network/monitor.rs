@@ -58,6 +58,8 @@ pub enum Change {
         /// Whether it carried our mark.
         marked: bool,
     },
+    /// A filter of packets was taken from an interface, or the place for them: it may have been the fence.
+    FilterGone,
     /// The kernel had more to say than we heard: list everything and compare.
     Resync,
 }
@@ -91,7 +93,12 @@ impl Monitor {
     }
 
     pub(super) fn with_buffer(bytes: usize) -> Result<Self, KernelError> {
-        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        let groups = [
+            MulticastGroup::Link,
+            MulticastGroup::Ipv4Ifaddr,
+            MulticastGroup::Ipv6Ifaddr,
+            MulticastGroup::Tc,
+        ];
         let (mut connection, handle, messages) =
             new_multicast_connection(&groups).map_err(KernelError::Open)?;
         drop(handle);
@@ -156,6 +163,9 @@ impl Known {
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => self.link(&link, true),
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => self.link(&link, false),
+            NetlinkPayload::InnerMessage(
+                RouteNetlinkMessage::DelTrafficFilter(_) | RouteNetlinkMessage::DelQueueDiscipline(_),
+            ) => self.once(Change::FilterGone),
             NetlinkPayload::Overrun(_) => {
                 // What we knew may be wrong now, and wrong knowledge would swallow news.
                 self.links.clear();
@@ -197,8 +207,15 @@ impl Known {
             self.links.remove(&index);
             true
         };
-        if news && self.changes.back() != Some(&Change::Links) {
-            self.changes.push_back(Change::Links);
+        if news {
+            self.once(Change::Links);
+        }
+    }
+
+    /// Several such in a row tell no more than one.
+    fn once(&mut self, change: Change) {
+        if self.changes.back() != Some(&change) {
+            self.changes.push_back(change);
         }
     }
 }

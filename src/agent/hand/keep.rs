@@ -27,6 +27,7 @@ impl Hand {
         self.deadline.cover(None);
         let spots: Vec<Spot> = self.all().map(|(.., up)| up.spot.clone()).collect();
         let fenced = self.fenced(&spots);
+        self.all_are_fenced(fenced);
         let asleep = self.extend_all(fenced).await;
         let exposed = |up: &Up| asleep || (up.outlasts && !fenced);
         let going: Vec<_> = self

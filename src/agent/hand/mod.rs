@@ -1,6 +1,7 @@
 //! The one hand that touches the kernel: every call about an address, and every frame that announces one, goes
 //! through here one after the other (rule 8), under the deadline of the moment (rules 7 and 10).
 
+mod ahead;
 mod keep;
 mod loopback;
 mod order;
@@ -23,6 +24,7 @@ use super::input::Inputs;
 use super::schedule::Schedule;
 use super::target::Target;
 use crate::api::VipKey;
+use crate::network::fence::{Doubt, Gates};
 use crate::network::{Announcer, Kernel, Link, Links, Look, Spot};
 use crate::observe::metrics::{Announcement, Metrics, Outcome};
 use crate::ownership::{Fence, Time};
@@ -43,6 +45,8 @@ struct Up {
     lasts: Option<Time>,
     /// The kernel may keep it beyond the right: without the exact fence that must not be.
     outlasts: bool,
+    /// The exact fence stands before it, as far as known.
+    fenced: bool,
 }
 
 /// How much is known of how an address is configured.
@@ -59,6 +63,7 @@ enum History {
 /// The hand's own task.
 pub struct Hand {
     kernel: Kernel,
+    gates: Option<Gates>,
     fencing: Fencing,
     announcer: Announcer,
     deadline: Deadline,
@@ -76,8 +81,12 @@ pub struct Hand {
     adopted: bool,
     /// What was there when addresses were expected, until something may have changed, and of when it is.
     look: Option<(Look, Instant)>,
+    /// Addresses that are there already behind their shut gates, and until when they are.
+    ready: BTreeMap<IpAddr, (Spot, Instant)>,
     /// Interfaces that may get an address, once that was said.
     awaiting: Option<BTreeSet<u32>>,
+    /// Since when in doubt about the fence it was looked at.
+    doubt: Doubt,
 }
 
 impl Hand {
@@ -94,6 +103,7 @@ impl Hand {
     ) -> Self {
         Self {
             kernel,
+            gates: fencing.gates(),
             fencing,
             announcer,
             deadline,
@@ -107,7 +117,9 @@ impl Hand {
             loopback: loopback::Loopback::default(),
             adopted: false,
             look: None,
+            ready: BTreeMap::new(),
             awaiting: None,
+            doubt: Doubt::default(),
         }
     }
 
@@ -117,6 +129,7 @@ impl Hand {
         loop {
             let next = self.schedule.next();
             let review = self.loopback.review();
+            let unready = self.unready();
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
@@ -128,6 +141,9 @@ impl Hand {
                 }
                 () = tokio::time::sleep_until(review.unwrap_or_else(Instant::now)), if review.is_some() => {
                     self.review_loopback().await;
+                }
+                () = tokio::time::sleep_until(unready.unwrap_or_else(Instant::now)), if unready.is_some() => {
+                    self.put_away().await;
                 }
             }
             while let Ok(order) = orders.try_recv() {
@@ -145,6 +161,7 @@ impl Hand {
 
     fn publish(&self) {
         let up: BTreeSet<IpAddr> = self.up.values().flat_map(BTreeMap::keys).copied().collect();
+        self.vouch();
         self.answering.send_if_modified(|known| {
             let changed = *known != up;
             if changed {
@@ -158,8 +175,9 @@ impl Hand {
     async fn unguard(&mut self) {
         // It comes before the address and goes after it: so many addresses, so many guarded.
         if self.fencing.count() != self.count() {
-            let up = self.up.values().flatten().map(|(address, up)| (up.spot.link, *address)).collect();
-            self.fencing.retain(&up).await;
+            let up = self.up.values().flatten().map(|(address, up)| (up.spot.link, *address));
+            let ready = self.ready.iter().map(|(address, (spot, _))| (spot.link, *address));
+            self.fencing.retain(&up.chain(ready).collect()).await;
         }
     }
 
@@ -171,25 +189,18 @@ impl Hand {
             self.look = None;
         }
         match order {
-            Order::Set { key, targets } => {
+            Order::Set { key, targets, told } => {
                 // Many at the price of one look at the kernel; never two for the same, whose order counts.
-                let mut batch = BTreeMap::from([(key, targets)]);
+                let mut batch = BTreeMap::from([(key, (targets, told))]);
                 while let Some(Order::Set { key, .. }) = waiting.front()
                     && !batch.contains_key(key)
-                    && let Some(Order::Set { key, targets }) = waiting.pop_front()
+                    && let Some(Order::Set { key, targets, told }) = waiting.pop_front()
                 {
-                    batch.insert(key, targets);
+                    batch.insert(key, (targets, told));
                 }
                 self.set(batch).await;
             }
-            Order::Expect(targets) => {
-                let spots = targets.iter().filter_map(|target| target.spot(&self.links).ok());
-                let spots: Vec<Spot> = spots.collect();
-                self.fencing.guard_ahead(&spots);
-                self.fenced_beside(&spots);
-                let look = self.kernel.look(&spots).await.ok();
-                self.look = look.map(|look| (look, Instant::now()));
-            }
+            Order::Expect { targets, soon } => self.expect(&targets, soon).await,
             Order::Handle { key, targets } => {
                 self.targets.insert(key.clone(), by_address(targets));
                 self.resettle(&key).await;
@@ -198,7 +209,14 @@ impl Hand {
             Order::Adopt { key, spot } => {
                 self.fencing.keep(&spot);
                 let outlasts = self.fencing.kind() == Fence::Exact;
-                let up = Up { spot, history: History::Adopted, waiting: false, lasts: None, outlasts };
+                let up = Up {
+                    spot,
+                    history: History::Adopted,
+                    waiting: false,
+                    lasts: None,
+                    outlasts,
+                    fenced: false,
+                };
                 self.up.entry(key).or_default().insert(up.spot.net.addr(), up);
             }
             Order::Adopted => {
@@ -210,6 +228,12 @@ impl Hand {
             Order::Links(links) => self.links_changed(links).await,
             Order::Gone { link, net } => self.gone(link, net).await,
             Order::Usable { link, net } => self.usable(link, net),
+            Order::Review => {
+                let doubt = self.gates.as_ref().map(Gates::doubt);
+                self.fencing.look();
+                self.doubt = doubt.unwrap_or_default();
+                self.extend().await;
+            }
             Order::Compare => self.compare().await,
             Order::Defend { key, address } => self.announce(&key, address),
             Order::Loopback(addresses) => self.loopback(addresses).await,
@@ -246,7 +270,26 @@ impl Hand {
 
     /// Puts the exact fence before all of these, and says whether it stops whatever might be said of them.
     fn fenced(&mut self, spots: &[Spot]) -> bool {
-        self.fencing.guard(spots) && self.fenced_beside(spots)
+        let fenced = self.fencing.guard(spots) && self.fenced_beside(spots);
+        if !fenced {
+            // What hinders it may hinder it elsewhere.
+            self.all_are_fenced(false);
+            self.vouch();
+        }
+        fenced
+    }
+
+    fn all_are_fenced(&mut self, fenced: bool) {
+        for up in self.up.values_mut().flat_map(BTreeMap::values_mut) {
+            up.fenced = fenced;
+        }
+    }
+
+    /// Tells of which addresses gates make sure.
+    fn vouch(&self) {
+        let Some(gates) = &self.gates else { return };
+        let sure = self.all().filter(|(.., up)| up.fenced && self.fencing.is_whole());
+        gates.vouch(sure.map(|(_, address, _)| address).collect(), self.doubt);
     }
 
     /// Puts it where else they would be answered for, and says whether it stands there.

@@ -18,9 +18,16 @@ pub enum Order {
         key: VipKey,
         /// The addresses.
         targets: Vec<Target>,
+        /// The loop knows already that all others are silent, behind their gates: only what goes wrong is said.
+        told: bool,
     },
     /// These may come in a moment: make ready what takes time.
-    Expect(Vec<Target>),
+    Expect {
+        /// The addresses.
+        targets: Vec<Target>,
+        /// They come as soon as their owner is silent: have them there already, if their gates are shut.
+        soon: bool,
+    },
     /// Those of these that are up are to be handled so from now on.
     Handle {
         /// For which `VirtualIP`.
@@ -55,6 +62,8 @@ pub enum Order {
         /// The address.
         net: IpNet,
     },
+    /// Look whether the fence is where it was put.
+    Review,
     /// Look whether everything that should be up is: addresses may have gone unheard.
     Compare,
     /// Announce this at once: another host claimed it.

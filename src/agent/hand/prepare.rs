@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Hand;
@@ -44,6 +45,8 @@ impl Hand {
     /// The loop has ended: what is left over from it is put away.
     pub(super) async fn leave(mut self) {
         self.loopback(BTreeSet::new()).await;
+        self.ready.values_mut().for_each(|(_, until)| *until = Instant::now());
+        self.put_away().await;
         if let Ok(links) = self.kernel.links().await {
             self.links = links;
         }

@@ -29,11 +29,11 @@ type Troubles = BTreeMap<VipKey, String>;
 
 impl Hand {
     /// Brings the addresses of each `VirtualIP` to exactly these, and says what became of it.
-    pub(super) async fn set(&mut self, batch: BTreeMap<VipKey, Vec<Target>>) {
+    pub(super) async fn set(&mut self, batch: BTreeMap<VipKey, (Vec<Target>, bool)>) {
         let (mut troubles, mut going, mut coming) = (Troubles::new(), Vec::new(), Vec::new());
-        let keys: Vec<VipKey> = batch.keys().cloned().collect();
+        let keys: Vec<(VipKey, bool)> = batch.iter().map(|(key, (_, told))| (key.clone(), *told)).collect();
         let mut all = BTreeMap::new();
-        for (key, targets) in batch {
+        for (key, (targets, _)) in batch {
             let mut wanted = BTreeMap::new();
             for target in &targets {
                 match target.spot(&self.links) {
@@ -52,9 +52,10 @@ impl Hand {
         }
         self.lower(going).await;
         self.raise(coming, &mut troubles).await;
-        for key in keys {
+        for (key, told) in keys {
             let up: BTreeSet<IpAddr> =
                 self.up.get(&key).map(|up| up.keys().copied().collect()).unwrap_or_default();
+            let as_told = told && all.get(&key).is_some_and(|wanted| wanted.keys().eq(&up));
             if up.is_empty() {
                 self.up.remove(&key);
                 self.targets.remove(&key);
@@ -62,11 +63,10 @@ impl Hand {
             let reason = troubles.remove(&key);
             let ill = reason.is_some();
             let trouble = Input::Trouble { key: key.clone(), reason };
-            let told = Input::Own(Event::Kernel { key, up });
+            let done = (!as_told).then_some(Input::Own(Event::Kernel { key, up }));
             // A plan knows of trouble first; where there is none nobody waits for that word.
-            let [first, second] = if ill { [trouble, told] } else { [told, trouble] };
-            self.inputs.send(first);
-            self.inputs.send(second);
+            let (first, second) = if ill { (Some(trouble), done) } else { (done, Some(trouble)) };
+            first.into_iter().chain(second).for_each(|input| self.inputs.send(input));
         }
     }
 
@@ -174,8 +174,10 @@ impl Hand {
                 continue;
             }
             let waiting = spot.setup.detect && address.is_ipv6();
-            let mut up = Up { spot, history: History::Here, waiting, lasts: None, outlasts: false };
+            let mut up =
+                Up { spot, history: History::Here, waiting, lasts: None, outlasts: false, fenced: false };
             up.granted(grant, began);
+            self.arrived(address);
             self.up.entry(key.clone()).or_default().insert(address, up);
             raised.push((key, address));
         }
@@ -311,5 +313,6 @@ impl Up {
     pub(super) fn granted(&mut self, grant: Grant, began: Time) {
         self.lasts = Some(grant.lasts(began));
         self.outlasts = grant.fenced;
+        self.fenced = grant.fenced;
     }
 }

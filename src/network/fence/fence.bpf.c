@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fence inside the kernel: past the deadline of its node nothing is said on the wire for a guarded address.
+// The fence inside the kernel: past the deadline of its node nothing is said on the wire for a guarded address, and before it
+// nothing for one whose gate is shut.
 //
 // It stands on the way out and on the way in of each interface that carries such addresses. On the way out it stops
 // what an owner says: ARP whose sender is a guarded address (answers, announcements, questions), neighbour
 // advertisements whose target is one, IP packets that come from one. On the way in it stops IP packets to one, so that
 // clients which still know the old way get no service either. Packets of this node to the address, and back, pass: once
-// the kernel has removed the address they go to its new owner. Everything else, and everything before the deadline, goes
-// on to the programs behind this one.
+// the kernel has removed the address they go to its new owner. Everything else goes on to the programs behind this one.
 //
 // The program decides by itself at each packet, so nothing that happens to the agent (killed, stopped, asleep between
 // a check and a call) makes an address answer for longer.
@@ -20,7 +20,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-// Guarded addresses, as they are on the wire. What is not in here is not ours to judge. The values say nothing.
+// Guarded addresses, as they are on the wire, each with its gate. What is not in here is not ours to judge.
+enum gate { OPEN = 0, SHUT = 1 };
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
@@ -57,6 +59,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } deadlines SEC(".maps");
+
+// How many of them are shut. Nearly always none: then no map is searched before the deadline.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} shut SEC(".maps");
 
 // Interface index -> 1 if the clsact qdisc there is ours. For the agent only.
 struct {
@@ -111,19 +121,33 @@ static __always_inline bool may_be_guarded(__be32 last_digits)
 }
 
 // Reading the clock costs most of all this, and searching a map most of the rest: the one is done only for what may be
-// guarded, the other only when there is no right.
+// guarded, the other only when there is no right, or some gate is shut.
 static __always_inline bool without_right(void)
 {
 	__u64 *deadline = bpf_map_lookup_elem(&deadlines, (const void *)&first);
 	return !deadline || bpf_ktime_get_boot_ns() >= *deadline;
 }
 
+static __always_inline bool all_are_open(void)
+{
+	__u32 *count = bpf_map_lookup_elem(&shut, (const void *)&first);
+	return count && !*count;
+}
+
+static __always_inline bool stops(const __u32 *gate, bool right)
+{
+	return gate && !(right && *gate == OPEN);
+}
+
 static __always_inline int judge_ipv4(struct __sk_buff *skb, int offset)
 {
 	__be32 *address;
-	if (!FIND(skb, offset, address) || !may_be_guarded(*address) || !without_right())
+	if (!FIND(skb, offset, address) || !may_be_guarded(*address))
 		return TC_ACT_UNSPEC;
-	return bpf_map_lookup_elem(&guarded4, address) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	bool right = !without_right();
+	if (right && all_are_open())
+		return TC_ACT_UNSPEC;
+	return stops(bpf_map_lookup_elem(&guarded4, address), right) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 static __always_inline bool may_be_guarded6(struct __sk_buff *skb, int offset)
@@ -132,17 +156,20 @@ static __always_inline bool may_be_guarded6(struct __sk_buff *skb, int offset)
 	return FIND(skb, offset, address) && may_be_guarded(address->s6_addr32[3]);
 }
 
-static __always_inline bool is_guarded6(struct __sk_buff *skb, int offset)
+static __always_inline bool stops6(struct __sk_buff *skb, int offset, bool right)
 {
 	struct in6_addr *address;
-	return FIND(skb, offset, address) && bpf_map_lookup_elem(&guarded6, address);
+	return FIND(skb, offset, address) && stops(bpf_map_lookup_elem(&guarded6, address), right);
 }
 
 static __always_inline int judge_ipv6(struct __sk_buff *skb, int offset)
 {
-	if (!may_be_guarded6(skb, offset) || !without_right())
+	if (!may_be_guarded6(skb, offset))
 		return TC_ACT_UNSPEC;
-	return is_guarded6(skb, offset) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	bool right = !without_right();
+	if (right && all_are_open())
+		return TC_ACT_UNSPEC;
+	return stops6(skb, offset, right) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 // The kernel sends none with extension headers.
@@ -158,9 +185,12 @@ static __always_inline int judge_ipv6_out(struct __sk_buff *skb)
 {
 	if (!is_advertisement(skb))
 		return judge_ipv6(skb, IPV6_SOURCE);
-	if (!(may_be_guarded6(skb, IPV6_SOURCE) || may_be_guarded6(skb, NA_TARGET)) || !without_right())
+	if (!(may_be_guarded6(skb, IPV6_SOURCE) || may_be_guarded6(skb, NA_TARGET)))
 		return TC_ACT_UNSPEC;
-	return is_guarded6(skb, IPV6_SOURCE) || is_guarded6(skb, NA_TARGET) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	bool right = !without_right();
+	if (right && all_are_open())
+		return TC_ACT_UNSPEC;
+	return stops6(skb, IPV6_SOURCE, right) || stops6(skb, NA_TARGET, right) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 SEC("classifier")

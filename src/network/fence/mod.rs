@@ -10,6 +10,7 @@
 mod attach;
 mod deadline;
 mod error;
+mod gates;
 mod place;
 mod program;
 mod sieve;
@@ -25,6 +26,7 @@ use nix::net::if_::if_indextoname;
 use super::Kernel;
 pub use deadline::Cell;
 pub use error::FenceError;
+pub use gates::{Doubt, Gates};
 pub use program::is_built;
 use program::{Program, Way};
 
@@ -84,17 +86,24 @@ impl Fence {
         self.program.cell().clone()
     }
 
+    /// The gates of the addresses.
+    #[must_use]
+    pub fn gates(&self) -> Gates {
+        self.program.gates().clone()
+    }
+
     /// From now on `address` answers on the interface with index `link` only before the deadline. Guard it before it is
     /// added; to guard it twice does no harm.
     ///
     /// # Errors
     /// Then nothing is promised.
     pub fn guard(&mut self, link: u32, address: IpAddr) -> Result<(), FenceError> {
+        self.program.pin()?;
+        // Also of one that is guarded: its gate may not be as was decided, if that went wrong.
+        self.program.insert(address)?;
         if self.guarded.contains(&(link, address)) {
             return Ok(());
         }
-        self.program.pin()?;
-        self.program.insert(address)?;
         if !self.is_needed(link) {
             let name = name(link).ok_or(FenceError::NoLink(link))?;
             stand(&mut self.program, link, &name, false)?;
@@ -178,7 +187,7 @@ impl Fence {
     /// # Errors
     /// When the maps cannot be read.
     pub fn keep(&mut self, link: u32, address: IpAddr) -> Result<bool, FenceError> {
-        let known = self.program.guards(address)?
+        let known = self.program.gates().guards(address)
             && self.program.interfaces()?.iter().any(|(there, _)| *there == link);
         if known {
             self.guarded.insert((link, address));
@@ -223,7 +232,7 @@ impl Fence {
 
     /// Takes away what a former life left and nobody guards in this one.
     async fn sweep(&mut self) -> Result<(), FenceError> {
-        for address in self.program.guarded()? {
+        for address in self.program.gates().guarded() {
             if !self.guarded.iter().any(|(_, guarded)| *guarded == address) {
                 self.program.remove(address)?;
             }

@@ -13,7 +13,7 @@ use aya::{
 };
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
-use super::{deadline::Cell, error::FenceError, sieve::Sieve};
+use super::{deadline::Cell, error::FenceError, gates::Gates, sieve::Sieve};
 
 /// Empty where no BPF compiler was found: see build.rs.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fence.bpf.o"));
@@ -25,9 +25,10 @@ pub const fn is_built() -> bool {
 }
 
 /// Maps are found again under these names: whoever changes what is in one gives it another name.
-const MAPS: [&str; 5] = [GUARDED4, GUARDED6, SIEVE, DEADLINES, INTERFACES];
-const GUARDED4: &str = "guarded4";
-const GUARDED6: &str = "guarded6";
+const MAPS: [&str; 6] = [GUARDED4, GUARDED6, SHUT, SIEVE, DEADLINES, INTERFACES];
+pub(super) const GUARDED4: &str = "guarded4";
+pub(super) const GUARDED6: &str = "guarded6";
+pub(super) const SHUT: &str = "shut";
 const SIEVE: &str = "sieve";
 const DEADLINES: &str = "deadlines";
 const INTERFACES: &str = "interfaces";
@@ -56,6 +57,7 @@ impl Way {
 pub(super) struct Program {
     object: Ebpf,
     cell: Cell,
+    gates: Gates,
     sieve: Sieve,
     pins: PathBuf,
     pinned: bool,
@@ -84,11 +86,11 @@ impl Program {
             let taken = classifier(&mut object, way)?.load();
             taken.map_err(|source| FenceError::Program(Box::new(source)))?;
         }
-        let cell = Cell::new(object.take_map(DEADLINES).ok_or(FenceError::Missing(DEADLINES))?)?;
-        let guarded = guarded(&object)?;
-        let sieve = object.take_map(SIEVE).ok_or(FenceError::Missing(SIEVE))?;
-        let sieve = Sieve::new(sieve, &guarded).map_err(failed(SIEVE))?;
-        Ok(Self { object, cell, sieve, pins: pins.to_owned(), pinned })
+        let mut take = |name| object.take_map(name).ok_or(FenceError::Missing(name));
+        let cell = Cell::new(take(DEADLINES)?)?;
+        let gates = Gates::new([take(GUARDED4)?, take(GUARDED6)?, take(SHUT)?])?;
+        let sieve = Sieve::new(take(SIEVE)?, &gates.guarded()).map_err(failed(SIEVE))?;
+        Ok(Self { object, cell, gates, sieve, pins: pins.to_owned(), pinned })
     }
 
     pub(super) fn classifier(&mut self, way: Way) -> Result<&mut SchedClassifier, FenceError> {
@@ -99,6 +101,10 @@ impl Program {
         &self.cell
     }
 
+    pub(super) fn gates(&self) -> &Gates {
+        &self.gates
+    }
+
     /// Keeps the maps when this process ends.
     pub(super) fn pin(&mut self) -> Result<(), FenceError> {
         if self.pinned {
@@ -107,7 +113,8 @@ impl Program {
         self.unpin()?;
         fs::create_dir(&self.pins).map_err(self.directory())?;
         self.cell.pin(&self.pins.join(DEADLINES))?;
-        for name in [GUARDED4, GUARDED6, SIEVE, INTERFACES] {
+        self.gates.pin(&self.pins)?;
+        for name in [SIEVE, INTERFACES] {
             let path = self.pins.join(name);
             let map = if name == SIEVE { Some(self.sieve.map()) } else { self.object.map(name) };
             let map = map.ok_or(FenceError::Missing(name))?;
@@ -131,43 +138,21 @@ impl Program {
         |source| FenceError::Directory { path, source }
     }
 
-    /// The addresses that are judged.
-    pub(super) fn guarded(&self) -> Result<Vec<IpAddr>, FenceError> {
-        guarded(&self.object)
-    }
-
-    /// Whether this address is judged.
-    pub(super) fn guards(&mut self, address: IpAddr) -> Result<bool, FenceError> {
-        let guards = match address {
-            IpAddr::V4(v4) => has(self.map(GUARDED4)?, v4.octets()),
-            IpAddr::V6(v6) => has(self.map(GUARDED6)?, v6.octets()),
-        };
-        guards.map_err(failed("guarded addresses"))
-    }
-
     /// From now on this address is judged.
     pub(super) fn insert(&mut self, address: IpAddr) -> Result<(), FenceError> {
-        if self.guards(address)? {
-            return Ok(());
+        if !self.gates.guards(address) {
+            let refused = |source| FenceError::Guard { address, source: Box::new(source) };
+            self.sieve.insert(address).map_err(refused)?;
         }
-        let refused = |source| FenceError::Guard { address, source: Box::new(source) };
-        self.sieve.insert(address).map_err(refused)?;
-        let inserted = match address {
-            IpAddr::V4(v4) => put(self.map(GUARDED4)?, v4.octets(), 0),
-            IpAddr::V6(v6) => put(self.map(GUARDED6)?, v6.octets(), 0),
-        };
-        inserted.map_err(refused)
+        self.gates.guard(address)
     }
 
     /// This address is nothing to us any more.
     pub(super) fn remove(&mut self, address: IpAddr) -> Result<(), FenceError> {
-        if !self.guards(address)? {
+        if !self.gates.guards(address) {
             return Ok(());
         }
-        let removed = match address {
-            IpAddr::V4(v4) => take(self.map(GUARDED4)?, v4.octets()),
-            IpAddr::V6(v6) => take(self.map(GUARDED6)?, v6.octets()),
-        };
+        let removed = self.gates.forget(address);
         removed.and_then(|()| self.sieve.remove(address)).map_err(failed("guarded addresses"))
     }
 
@@ -191,28 +176,9 @@ impl Program {
     }
 }
 
-fn guarded(object: &Ebpf) -> Result<Vec<IpAddr>, FenceError> {
-    let map = |name| object.map(name).ok_or(FenceError::Missing(name));
-    let four = keys::<[u8; 4]>(map(GUARDED4)?).map_err(failed("guarded addresses"))?;
-    let six = keys::<[u8; 16]>(map(GUARDED6)?).map_err(failed("guarded addresses"))?;
-    Ok(four.into_iter().map(IpAddr::from).chain(six.into_iter().map(IpAddr::from)).collect())
-}
-
 fn classifier(object: &mut Ebpf, way: Way) -> Result<&mut SchedClassifier, FenceError> {
     let program = object.program_mut(way.program()).ok_or(FenceError::Missing(way.program()))?;
     program.try_into().map_err(|source| FenceError::Program(Box::new(source)))
-}
-
-fn keys<K: Pod>(map: &Map) -> Result<Vec<K>, MapError> {
-    HashMap::<&MapData, K, u32>::try_from(map)?.keys().collect()
-}
-
-fn has<K: Pod>(map: &mut Map, key: K) -> Result<bool, MapError> {
-    match HashMap::<&mut MapData, K, u32>::try_from(map)?.get(&key, 0) {
-        Ok(_) => Ok(true),
-        Err(MapError::KeyNotFound) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 fn put<K: Pod>(map: &mut Map, key: K, value: u32) -> Result<(), MapError> {

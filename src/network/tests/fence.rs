@@ -224,6 +224,68 @@ fn ip_packets_pass_neither_way_without_the_right() {
 }
 
 #[test]
+fn behind_a_shut_gate_an_address_is_silent_before_the_deadline_and_others_are_not() {
+    on_node(async |client| {
+        let fence = guarding().await;
+        let gates = fence.gates();
+        fence.deadline().set(FAR_FUTURE).unwrap();
+        gates.vouch(vips().into(), gates.doubt());
+        assert!(answers(&client));
+        for (vip, far) in [(VIP, FAR), (VIP6, "2001:db8::9")] {
+            let (ours, theirs) = (socket(vip), client.run(move || socket(far)));
+            let (there, here) = (theirs.local_addr().unwrap(), ours.local_addr().unwrap());
+            theirs.send_to(&[0], here).unwrap();
+            hear(&ours);
+            let this = [vip.parse().unwrap()];
+            let others: Vec<IpAddr> = vips().into_iter().filter(|other| *other != this[0]).collect();
+            let check = |send: &dyn Fn(u8), heard: &UdpSocket| {
+                send(1);
+                assert!(gates.shut(&this));
+                send(2);
+                gates.open(&this).unwrap();
+                assert!(gates.shut(&others));
+                send(3);
+                gates.open(&others).unwrap();
+                assert_eq!((hear(heard), hear(heard)), (1, 3));
+            };
+            check(&|byte| _ = ours.send_to(&[byte], there), &theirs);
+            check(&|byte| _ = theirs.send_to(&[byte], here).unwrap(), &ours);
+        }
+        assert!(gates.shut(&vips()[..1]));
+        assert_eq!(last_answered(&client, now() + Duration::from_millis(2)), None);
+        gates.open(&vips()).unwrap();
+        assert!(answers(&client));
+        fence.deadline().set(Duration::ZERO).unwrap();
+        assert_eq!(
+            last_answered(&client, now() + Duration::from_millis(2)),
+            None,
+            "an open gate is no right"
+        );
+    });
+}
+
+#[test]
+fn a_gate_is_as_it_was_left_when_its_address_is_guarded_and_in_the_next_life() {
+    on_node(async |client| {
+        let (mut fence, near) = (open(), near().await);
+        fence.deadline().set(FAR_FUTURE).unwrap();
+        let [four, six] = vips();
+        assert!(!fence.gates().shut([&four]), "nothing stands before it yet");
+        ip("addr add 192.0.2.200/32 dev near");
+        fence.guard(near.index, six).unwrap();
+        fence.guard(near.index, four).unwrap();
+        assert_eq!(last_answered(&client, now() + Duration::from_millis(2)), None);
+        drop(fence);
+        let next = open();
+        let gates = next.gates();
+        assert!(gates.is_shut(four) && !gates.is_shut(six));
+        assert_eq!(last_answered(&client, now() + Duration::from_millis(2)), None);
+        gates.open([&four]).unwrap();
+        assert!(answers(&client));
+    });
+}
+
+#[test]
 fn announcements_leave_only_with_the_right() {
     on_node(async |client| {
         let fence = guarding().await;

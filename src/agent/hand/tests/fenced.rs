@@ -11,7 +11,7 @@ use crate::network::testing::{Host, address_in_ip, in_namespace, ip, neighbour, 
 use crate::network::{Kernel, Setup, Spot, probe};
 use crate::ownership::Event;
 
-const VIP: &str = "192.0.2.9";
+pub(super) const VIP: &str = "192.0.2.9";
 
 /// As a renewal of a Lease of 3 s gives.
 const RIGHT: Duration = Duration::from_millis(2_700);
@@ -19,7 +19,7 @@ const RIGHT: Duration = Duration::from_millis(2_700);
 /// Longer than the fence goes without a look at it.
 const LOOK: Duration = Duration::from_millis(1_100);
 
-fn fencing() -> Fencing {
+pub(super) fn fencing() -> Fencing {
     Fencing::open(&Kernel::open().unwrap()).0
 }
 
@@ -45,12 +45,12 @@ async fn successor(former: Rig) -> Rig {
 }
 
 /// For how many whole seconds the kernel has it.
-fn lifetime() -> Option<u64> {
+pub(super) fn lifetime() -> Option<u64> {
     address_in_ip("near", &format!("{VIP}/32"))?["valid_life_time"].as_u64()
 }
 
 /// Whether the host at the other end of `near` finds the address.
-fn is_found(client: &Host) -> bool {
+pub(super) fn is_found(client: &Host) -> bool {
     client.run(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -62,7 +62,7 @@ fn is_found(client: &Host) -> bool {
     })
 }
 
-fn on_node() -> Host {
+pub(super) fn on_node() -> Host {
     own_bpf_file_system();
     let client = neighbour("near", "far");
     ip("addr add 192.0.2.1/24 dev near");
@@ -126,6 +126,25 @@ fn where_the_fence_is_taken_away_for_good_lifetimes_end_before_the_right() {
         rig.right_for(RIGHT);
         rig.order(Order::Extend);
         rig.until(|| lifetime().unwrap() <= 2).await;
+    });
+}
+
+#[test]
+fn a_fence_that_somebody_took_away_is_there_again_at_once() {
+    in_namespace(async || {
+        let _client = on_node();
+        let mut rig = rig().await;
+        assert!(
+            std::process::Command::new("tc")
+                .args(["qdisc", "del", "dev", "near", "clsact"])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let before = std::time::Instant::now();
+        // Nobody extends anything: the hand hears of it from the kernel.
+        rig.until(|| filters("near").contains("0x7669")).await;
+        println!("{:?}", before.elapsed());
     });
 }
 

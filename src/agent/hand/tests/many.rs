@@ -23,7 +23,7 @@ fn a_thousand_virtual_ips_come_are_all_announced_and_go() {
         let set = |rig: &Rig, present: bool| {
             for n in 0..1000 {
                 let targets = if present { Target::all(&spec(&[&address(n)]), &[].into()) } else { vec![] };
-                rig.order(Order::Set { key: VipKey::new("shop", format!("web-{n}")), targets });
+                rig.order(Order::Set { key: VipKey::new("shop", format!("web-{n}")), targets, told: false });
             }
         };
         let start = Instant::now();

@@ -1,6 +1,7 @@
 //! The hand against a real kernel: each test in a network namespace of its own, with `ip` as the witness.
 
 mod adopted;
+mod ahead;
 mod fenced;
 mod links;
 mod loopback;
@@ -90,6 +91,7 @@ impl Rig {
             Input::Links(links) => self.order(Order::Links(links.clone())),
             Input::Gone { link, address } => self.order(Order::Gone { link: *link, net: *address }),
             Input::Usable { link, address } => self.order(Order::Usable { link: *link, net: *address }),
+            Input::FilterGone => self.order(Order::Review),
             _ => {}
         }
     }
@@ -97,7 +99,7 @@ impl Rig {
     /// Sets all addresses of a spec, and says which are up then, and what the trouble is.
     async fn set(&mut self, spec: &VirtualIPSpec) -> (BTreeSet<IpAddr>, Option<String>) {
         let targets = Target::all(spec, &[].into());
-        self.order(Order::Set { key: self.key.clone(), targets });
+        self.order(Order::Set { key: self.key.clone(), targets, told: false });
         let mut trouble = None;
         loop {
             match self.next().await {

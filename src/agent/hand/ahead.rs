@@ -1,0 +1,89 @@
+//! What is made ready before an address comes, while its former owner still answers.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::Hand;
+use crate::agent::target::Target;
+use crate::network::Spot;
+
+/// For how long an address is there behind its shut gate. Meanwhile programs of this node that talk to it find it here and not at
+/// its owner, so it is not for long: a handover takes a few milliseconds, and one that takes longer is made without.
+const READY_FOR: Duration = Duration::from_millis(100);
+
+impl Hand {
+    /// These may come in a moment; `soon`: as soon as their owner is silent.
+    pub(super) async fn expect(&mut self, targets: &[Target], soon: bool) {
+        let spots: Vec<Spot> = targets.iter().filter_map(|target| target.spot(&self.links).ok()).collect();
+        self.fencing.guard_ahead(&spots);
+        self.fenced_beside(&spots);
+        self.look_ahead(&spots).await;
+        if soon {
+            self.make_ready(spots).await;
+        }
+    }
+
+    async fn look_ahead(&mut self, spots: &[Spot]) {
+        let look = self.kernel.look(spots).await.ok();
+        self.look = look.map(|look| (look, Instant::now()));
+    }
+
+    /// Has addresses there behind their shut gates, so that nothing is left to do but to open them.
+    async fn make_ready(&mut self, spots: Vec<Spot>) {
+        let (Some((look, _)), Some(gates)) = (&self.look, &self.gates) else { return };
+        let fits = |spot: &Spot| {
+            let address = spot.net.addr();
+            gates.is_shut(address) && look.is_free(address) && !spot.setup.detect
+        };
+        if spots.is_empty() || !spots.iter().all(fits) || !self.fenced(&spots) {
+            return;
+        }
+        let Some(grant) = self.grant_to(self.count() + spots.len(), true) else { return };
+        let Some((look, _)) = &self.look else { return };
+        let until = Instant::now() + READY_FOR;
+        let outcomes = self.kernel.add_all_after(look, &spots, grant.lifetime).await;
+        for (spot, outcome) in spots.iter().zip(outcomes) {
+            match outcome {
+                Ok(_) => drop(self.ready.insert(spot.net.addr(), (spot.clone(), until))),
+                // When it comes it is tried again, and said.
+                Err(error) => {
+                    debug!(address = %spot.net, error = &error as &dyn std::error::Error, "not made ready");
+                }
+            }
+        }
+        self.look_ahead(&spots).await;
+    }
+
+    /// Until when all that is ready is.
+    pub(super) fn unready(&self) -> Option<Instant> {
+        self.ready.values().map(|(_, until)| *until).min()
+    }
+
+    /// Takes away what did not come. Its fence stays until it is gone.
+    pub(super) async fn put_away(&mut self) {
+        let now = Instant::now();
+        let late = self.ready.values().filter(|(_, until)| *until <= now);
+        let places: Vec<_> = late.map(|(spot, _)| (spot.link, spot.net)).collect();
+        if places.is_empty() {
+            return;
+        }
+        self.look = None;
+        match self.kernel.remove_all(&places).await {
+            Ok(_) => self.ready.retain(|_, (_, until)| *until > now),
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "addresses that did not come stay, silent");
+                for (_, until) in self.ready.values_mut() {
+                    *until = (*until).max(now + READY_FOR);
+                }
+            }
+        }
+    }
+
+    /// An address has come.
+    pub(super) fn arrived(&mut self, address: IpAddr) {
+        self.ready.remove(&address);
+    }
+}
