@@ -52,7 +52,9 @@ build:
 image: deps
 	@$(LAB) image
 
-test: deps lint licences
+# The release build ends on one processor, and lint does with the other.
+test: deps licences
+	$(MAKE) --no-print-directory --jobs=2 lint build
 	$(CARGO) test
 
 e2e: deps

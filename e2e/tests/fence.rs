@@ -15,7 +15,7 @@ super::tests![
 ];
 
 /// How often an owner is stopped or killed.
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 6;
 /// The rounds in which it is killed: few, since the kubelet waits longer each time before it starts one again.
 const KILLED: [usize; 2] = [1, 4];
 /// An answer may take so long from the node to the client, in microseconds.

@@ -194,6 +194,8 @@ pub struct Grant {
     pub fenced: bool,
     /// Behind the fence: the whole seconds that are added since there are many of them.
     leisure: u32,
+    /// And how much before their turn others are renewed along.
+    together: Duration,
 }
 
 impl Grant {
@@ -202,7 +204,13 @@ impl Grant {
     pub fn of(until: Time, now: Time, fenced: bool, addresses: usize) -> Option<Self> {
         let leisure = if fenced { leisure(addresses) } else { 0 };
         let lifetime = lifetime(until.since(now), fenced);
-        (lifetime > 0).then(|| Self { until, lifetime: lifetime.saturating_add(leisure), fenced, leisure })
+        (lifetime > 0).then(|| Self {
+            until,
+            lifetime: lifetime.saturating_add(leisure),
+            fenced,
+            leisure,
+            together: if fenced { together(addresses) } else { Duration::ZERO },
+        })
     }
 
     /// Of addresses that the kernel keeps until then, if that is known, each with a number that stays the same: those that
@@ -214,7 +222,7 @@ impl Grant {
         if !addresses.clone().any(|(_, number, lasts)| ends_before(number, lasts, self.until)) {
             return Vec::new();
         }
-        let soon = self.until + together(self.leisure);
+        let soon = self.until + self.together;
         addresses
             .filter(|(_, number, lasts)| ends_before(*number, *lasts, soon))
             .map(|(what, ..)| what)

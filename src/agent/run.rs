@@ -45,7 +45,7 @@ const PLAN_DELAY: Duration = Duration::from_millis(1);
 const PLAN_SHARE: u32 = 4;
 
 /// The hand hears at least this often that the right goes on: it then also looks whether the fence is where it was put.
-const EXTENSIONS: Duration = Duration::from_millis(250);
+const EXTENSIONS: Duration = Duration::from_secs(1);
 
 /// `DEFEND_INTERVAL` of RFC 5227: a claim is answered once in this time, so that two hosts do not shout at each other.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);

@@ -10,8 +10,8 @@ const SQUARED: usize = 10_000;
 /// The longest time: a machine that answers no more is looked at by a person within it.
 const LONGEST: usize = 300;
 
-/// Of a thousand addresses some are renewed every three seconds.
-const PORTIONS: u32 = 32;
+/// About so many are renewed together: each look at what the kernel has costs something, too, but nothing may wait for long.
+const PORTION: usize = 50;
 
 /// The whole seconds that the kernel may keep each of so many addresses for longer than a few of them.
 #[must_use]
@@ -27,10 +27,11 @@ pub fn turn(number: usize, leisure: u32) -> Duration {
     Duration::from_secs(leisure.into()) / 2 * turn / 1_000
 }
 
-/// Who is renewed takes those along whose turn comes so soon after: each look at what the kernel has costs something, too.
+/// Who is renewed takes those along whose turn comes so soon after, where there are so many addresses.
 #[must_use]
-pub fn together(leisure: u32) -> Duration {
-    Duration::from_secs(leisure.into()) / PORTIONS
+pub fn together(addresses: usize) -> Duration {
+    let portions = u32::try_from(addresses / PORTION).unwrap_or(u32::MAX).max(1);
+    Duration::from_secs(leisure(addresses).into()) / 2 / portions
 }
 
 #[cfg(test)]
@@ -44,9 +45,10 @@ mod tests {
 
     #[test]
     fn a_few_are_renewed_together_and_a_thousand_one_after_the_other() {
-        assert_eq!((turn(7, leisure(50)), together(leisure(50))), (Duration::ZERO, Duration::ZERO));
+        assert_eq!((turn(7, leisure(50)), together(50)), (Duration::ZERO, Duration::ZERO));
         assert_eq!(turn(0, 100), Duration::ZERO);
         assert_eq!(turn(1_500, 100), Duration::from_secs(25));
-        assert!(together(100) < Duration::from_secs(4));
+        assert_eq!(together(200), Duration::from_millis(500), "four portions");
+        assert_eq!(together(1_000), Duration::from_millis(2_500), "twenty");
     }
 }

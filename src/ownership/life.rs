@@ -354,6 +354,16 @@ impl Life {
         }
     }
 
+    /// Whether this witness has promised something under that choice before.
+    pub(super) fn has_promised(&self, witness: &NodeName, round: Nonce, incarnation: Incarnation) -> bool {
+        self.promises.has_promised(witness, round, incarnation)
+    }
+
+    /// Whether it is time to ask somebody, or to give him up.
+    pub(super) fn has_to_ask(&self, now: Time, timing: &Timing) -> bool {
+        self.promises.wakes(timing).any(|at| at <= now + timing.early())
+    }
+
     /// Asks the witnesses that are due for their promises.
     pub(super) fn ask(
         &mut self,

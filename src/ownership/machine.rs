@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::event::{Action, Event};
+use super::event::{Action, Answer, Event};
 use super::lease::{Epoch, Holder, Incarnation, Key, NodeName, Title};
 use super::life::{Life, Needs, Nonces};
+use super::memo::Memo;
 use super::message::Message;
 use super::peers::Peers;
 use super::seat::{Context, Seat};
@@ -49,6 +50,8 @@ pub struct Machine {
     /// When time alone may next change what is decided about a seat. Kept, since most steps are messages that touch none, many
     /// times a second.
     seats_due: Option<Time>,
+    /// What the seats need, for as long as nothing touches them.
+    seats_need: Memo<SeatsNeed>,
     synced: bool,
     inventoried: bool,
     leaving: Leaving,
@@ -82,6 +85,7 @@ impl Machine {
             decided: Time::default(),
             seats_decided: Time::default(),
             seats_due: None,
+            seats_need: Memo::default(),
             synced: false,
             inventoried: false,
             leaving: Leaving::No,
@@ -97,9 +101,8 @@ impl Machine {
             self.witness.clock(now);
         }
         let mut lapsed = self.life.lapse(now, &self.timing, &mut out);
-        let of_seats = !matches!(event, Event::Message { .. } | Event::Tick);
         let touched = self.touched(&event, now);
-        let before = self.life.right(now, &self.timing).map(|(epoch, _)| epoch.clone());
+        let (before, calm) = (self.foundation(now), self.is_calm(&event));
         self.take(event, now, &mut out);
         // An answer may come after the right that it gives has ended.
         lapsed |= self.life.lapse(now, &self.timing, &mut out);
@@ -112,10 +115,10 @@ impl Machine {
         }
         if self.synced && self.inventoried {
             // What touches one VirtualIP only cannot change what is decided about another.
-            let same_right = self.life.right(now, &self.timing).map(|(epoch, _)| epoch) == before.as_ref();
-            let touched = if same_right && !lapsed { touched } else { Touched::All };
-            self.decide(&touched, now, &mut out);
-            if of_seats || touched != Touched::None {
+            let same = self.foundation(now) == before && !lapsed;
+            let touched = if same { touched } else { Touched::All };
+            self.decide(&touched, calm, now, &mut out);
+            if touched != Touched::None {
                 self.look_ahead();
             }
         }
@@ -207,7 +210,7 @@ impl Machine {
                 self.seats.values_mut().for_each(Seat::synced);
             }
             Event::NodeAnswer { node, nonce, answer } if node == self.me => {
-                if let super::event::Answer::Written(version, lease) = &answer {
+                if let Answer::Written(version, lease) = &answer {
                     self.peers.observe(&node, *version, lease.clone(), now);
                 }
                 self.life.answered(nonce, answer, now, &self.timing, out);
@@ -279,8 +282,33 @@ impl Machine {
             | Event::Kernel { key, .. }
             | Event::Vanished { key, .. }
             | Event::Message { message: Message::Silent { key, .. }, .. } => Touched::One(key.clone()),
-            Event::Message { .. } | Event::Tick if !self.seats_due(now) => Touched::None,
+            _ if self.seats_due(now) => Touched::All,
+            Event::Message { .. } | Event::Tick => Touched::None,
+            // Whoever is open goes on.
+            Event::Node { node, lease: Some(lease), .. }
+            | Event::NodeAnswer { node, answer: Answer::Written(_, Some(lease)), .. }
+                if self.peers.is_renewal(node, lease) =>
+            {
+                Touched::None
+            }
             _ => Touched::All,
+        }
+    }
+
+    /// What decisions about all seats rest on, besides the peers.
+    fn foundation(&self, now: Time) -> (Option<Epoch>, bool, bool) {
+        let right = self.life.right(now, &self.timing).map(|(epoch, _)| epoch.clone());
+        (right, self.life.waking(), self.life.continued())
+    }
+
+    /// Whether the event cannot change whom this node asks for promises: time alone may.
+    fn is_calm(&self, event: &Event) -> bool {
+        match event {
+            Event::Message { from, message: Message::Promise { round, witness, .. }, .. } => {
+                self.life.has_promised(from, *round, *witness)
+            }
+            Event::Message { message, .. } => !matches!(message, Message::Refuse { .. }),
+            _ => false,
         }
     }
 
@@ -321,12 +349,17 @@ impl Machine {
         }
     }
 
-    fn decide(&mut self, touched: &Touched, now: Time, out: &mut Vec<Action>) {
+    fn decide(&mut self, touched: &Touched, calm: bool, now: Time, out: &mut Vec<Action>) {
         self.decided = now;
         self.peers.decide(&self.me, &mut self.witness, now, &self.timing, &mut self.nonces, out);
         self.inquire(touched, now, out);
         self.decide_seats(touched, now, out);
-        self.life.ask(&self.peers, now, &self.timing, &mut self.nonces, out);
+        if !calm || self.life.has_to_ask(now, &self.timing) {
+            self.life.ask(&self.peers, now, &self.timing, &mut self.nonces, out);
+        }
+        if *touched != Touched::None {
+            self.seats_need = Memo(self.seats_need(now));
+        }
         let needs = self.needs(now);
         self.life.decide(&needs, &self.peers, now, &self.timing, &mut self.nonces, out);
         self.finish(&needs, out);
@@ -334,6 +367,9 @@ impl Machine {
 
     /// Asks after holders whose Lease is not known, or only as it was before they were named.
     fn inquire(&mut self, touched: &Touched, now: Time, out: &mut Vec<Action>) {
+        if *touched == Touched::None {
+            return;
+        }
         let titles = self.seats.iter().filter(|(key, _)| touched.includes(key));
         let named = titles.filter_map(|(_, seat)| seat.title()).flat_map(|title| {
             let content = &title.content;
@@ -375,16 +411,23 @@ impl Machine {
         out.append(&mut decided);
     }
 
-    fn needs(&self, now: Time) -> Needs {
+    fn seats_need(&self, now: Time) -> SeatsNeed {
         let cx = self.context(now);
         let epoch = self.life.epoch();
-        let silent = self.seats.values().all(Seat::silent);
-        let released = silent && !self.seats.values().any(|seat| seat.held_by(&self.me, epoch));
-        let brisk = self.peers.suspicious(&self.me, &self.witness, now, &self.timing)
-            || self.seats.values().any(|seat| seat.brisk(&cx, epoch));
+        SeatsNeed {
+            silent: self.seats.values().all(Seat::silent),
+            held: self.seats.values().any(|seat| seat.held_by(&self.me, epoch)),
+            brisk: self.seats.values().any(|seat| seat.brisk(&cx, epoch)),
+        }
+    }
+
+    fn needs(&self, now: Time) -> Needs {
+        let SeatsNeed { silent, held, brisk } = self.seats_need.0;
+        let brisk = brisk || self.peers.suspicious(&self.me, &self.witness, now, &self.timing);
         let leaving = self.leaving != Leaving::No;
         // Without an epoch nothing can be handed over any more: closing it spares the others the wait.
-        Needs { silent, brisk, leaving, close: leaving && silent && (released || epoch.is_none()) }
+        let released = silent && (!held || self.life.epoch().is_none());
+        Needs { silent, brisk, leaving, close: leaving && released }
     }
 
     fn finish(&mut self, needs: &Needs, out: &mut Vec<Action>) {
@@ -393,6 +436,17 @@ impl Machine {
             out.push(Action::Done);
         }
     }
+}
+
+/// What all seats together need.
+#[derive(Clone, Copy, Debug, Default)]
+struct SeatsNeed {
+    /// Nothing is up, and nothing under way in the kernel.
+    silent: bool,
+    /// Some Lease names this node in its present epoch.
+    held: bool,
+    /// Some are a reason to renew briskly.
+    brisk: bool,
 }
 
 /// The seats about which an event may change what is decided.

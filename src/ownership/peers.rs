@@ -72,6 +72,16 @@ impl Peers {
         self.peers.insert(node.clone(), peer);
     }
 
+    /// Whether a Lease of `node` says only that it goes on with what is known. Where some Lease is being asked after, its version may
+    /// matter as well.
+    pub(super) fn is_renewal(&self, node: &NodeName, lease: &NodeLease) -> bool {
+        let known = self.peers.get(node).and_then(|peer| peer.lease.as_ref());
+        let same = |known: &NodeLease| {
+            known.open && lease.open && known.epoch == lease.epoch && known.duration == lease.duration
+        };
+        self.inquired.is_empty() && known.is_some_and(same)
+    }
+
     /// The open epoch of `node`, as far as known.
     pub(super) fn open_epoch(&self, node: &NodeName) -> Option<&Epoch> {
         let lease = self.peers.get(node)?.lease.as_ref()?;

@@ -7,6 +7,7 @@ use super::choice::{Candidate, choose};
 use super::event::{Action, Neighbour};
 use super::lease::{Epoch, Incarnation, NodeName, Nonce};
 use super::life::Nonces;
+use super::memo::Memo;
 use super::message::{Message, Refusal};
 use super::peers::Peers;
 use super::rule::{Rule, dropped};
@@ -64,6 +65,8 @@ pub(super) struct Promises {
     spoiled: BTreeSet<Nonce>,
     /// A choice that no Lease names yet.
     proposal: Option<Witnesses>,
+    /// The choices under which witnesses are asked.
+    choices: Memo<BTreeSet<Witnesses>>,
 }
 
 impl Promises {
@@ -87,6 +90,7 @@ impl Promises {
         self.asked.clear();
         self.spoiled.clear();
         self.proposal = None;
+        self.choices.0.clear();
     }
 
     /// A witness has promised. Counted is from when it was asked, which the answer repeats: no promise can be taken for a
@@ -107,6 +111,10 @@ impl Promises {
         let at = if dropped(Rule::CountFromAsking) { now } else { at };
         let given = self.given.entry((round, from, witness)).or_default();
         *given = (*given).max(at);
+    }
+
+    pub(super) fn has_promised(&self, witness: &NodeName, round: Nonce, incarnation: Incarnation) -> bool {
+        self.given.contains_key(&(round, witness.clone(), incarnation))
     }
 
     pub(super) fn refused(&mut self, from: &NodeName, witness: Incarnation, round: Nonce, why: Refusal) {
@@ -151,21 +159,23 @@ impl Promises {
     /// Asks whoever is due, under every choice that the Lease may name and the one that it may name next.
     pub(super) fn decide(&mut self, facts: &Facts<'_>, nonces: &mut Nonces, out: &mut Vec<Action>) {
         self.propose(facts, nonces, out);
-        let named: BTreeSet<Witnesses> =
+        let choices: BTreeSet<Witnesses> =
             facts.sources.iter().filter_map(Source::witnesses).chain(&self.proposal).cloned().collect();
-        let rounds: BTreeSet<Nonce> = named.iter().map(|witnesses| witnesses.round).collect();
+        let rounds: BTreeSet<Nonce> = choices.iter().map(|choice| choice.round).collect();
         self.given.retain(|(round, ..), _| rounds.contains(round));
         self.asked.retain(|(round, _), _| rounds.contains(round) || *round == Nonce::default());
         self.spoiled.retain(|round| rounds.contains(round));
-        for Witnesses { round, period, others } in &named {
+        for choice in &choices {
+            let Witnesses { round, period, others } = choice;
             for (node, incarnation) in others {
-                self.ask(
-                    facts,
-                    Question { node, round: *round, witness: Some(*incarnation), period: *period },
-                    out,
-                );
+                let soon = facts.now + facts.timing.early();
+                if self.due(choice, node, facts.timing).is_none_or(|due| due <= soon) {
+                    let witness = Some(*incarnation);
+                    self.ask(facts, Question { node, round: *round, witness, period: *period }, out);
+                }
             }
         }
+        self.choices.0 = choices;
     }
 
     /// Looks for a better choice than the present one.
@@ -231,7 +241,9 @@ impl Promises {
         let complete = strangers.is_empty();
         for node in strangers {
             let round = Nonce::default();
-            self.ask(facts, Question { node: &node, round, witness: None, period: timing.period }, out);
+            if self.asked_stranger(&node).is_none_or(|last| last + timing.ask / 2 <= now) {
+                self.ask(facts, Question { node: &node, round, witness: None, period: timing.period }, out);
+            }
         }
         complete.then_some(others)
     }
@@ -239,9 +251,6 @@ impl Promises {
     fn ask(&mut self, facts: &Facts<'_>, question: Question<'_>, out: &mut Vec<Action>) {
         let Question { node, round, witness, period } = question;
         let now = facts.now;
-        if self.due(round, node, witness, facts.timing).is_some_and(|due| now < due) {
-            return;
-        }
         self.asked.insert((round, node.clone()), now);
         self.ears.entry(node.clone()).or_default().unanswered.get_or_insert(now);
         let asked = Nonce { incarnation: self.incarnation.0, sequence: now.0 };
@@ -249,27 +258,56 @@ impl Promises {
         out.push(Action::Send { to: node.clone(), message });
     }
 
-    /// When a node is to be asked again: what is not answered may have been lost, and is asked twice as fast.
-    fn due(
-        &self,
-        round: Nonce,
-        node: &NodeName,
-        witness: Option<Incarnation>,
-        timing: &Timing,
-    ) -> Option<Time> {
-        let last = *self.asked.get(&(round, node.clone()))?;
-        let given = witness.and_then(|witness| self.given.get(&(round, node.clone(), witness)));
-        let answered = given.is_some_and(|given| *given >= last);
-        Some(last + if answered { timing.ask } else { timing.ask / 2 })
+    /// When a witness is to be asked again, or for the first time. What is not answered may have been lost, and is asked again soon.
+    ///
+    /// Where half of the others are enough, the two halves take turns: each answer then gives all of the right, and costs
+    /// half. As soon as one does not answer all are asked.
+    fn due(&self, choice: &Witnesses, node: &NodeName, timing: &Timing) -> Option<Time> {
+        let again = timing.ask / 4;
+        let last = self.asked_last(choice, node)?;
+        if !self.has_answered(choice, node) {
+            return Some(last + again);
+        }
+        let (first, others) = other_half(choice, node);
+        let others = others.filter_map(|other| Some((self.asked_last(choice, other)?, other)));
+        let Some((other, who)) = others.max() else { return Some(last + timing.ask) };
+        Some(if !self.has_answered(choice, who) {
+            (last + timing.ask).max(other + again)
+        } else if other > last || (other == last && !first) {
+            (other + timing.ask).min(last + timing.ask * 2)
+        } else if other == last {
+            last + timing.ask
+        } else {
+            last + timing.ask * 2
+        })
+    }
+
+    fn asked_last(&self, choice: &Witnesses, node: &NodeName) -> Option<Time> {
+        self.asked.get(&(choice.round, node.clone())).copied()
+    }
+
+    fn asked_stranger(&self, node: &NodeName) -> Option<Time> {
+        self.asked.get(&(Nonce::default(), node.clone())).copied()
+    }
+
+    /// Whether a witness has answered what it was asked last.
+    fn has_answered(&self, choice: &Witnesses, node: &NodeName) -> bool {
+        let given = choice
+            .others
+            .get(node)
+            .and_then(|incarnation| self.given.get(&(choice.round, node.clone(), *incarnation)));
+        given.copied() >= self.asked_last(choice, node)
     }
 
     /// When somebody is to be asked, or given up.
     pub(super) fn wakes<'a>(&'a self, timing: &'a Timing) -> impl Iterator<Item = Time> + 'a {
-        let asks = self.asked.iter().map(|((round, node), last)| {
-            let witness = self.given.keys().filter(|(r, n, _)| r == round && n == node).map(|(.., w)| *w);
-            let due = witness.filter_map(|witness| self.due(*round, node, Some(witness), timing)).max();
-            due.unwrap_or(*last + timing.ask / 2)
+        let asks = self.choices.0.iter().flat_map(move |choice| {
+            choice.others.keys().filter_map(move |node| self.due(choice, node, timing))
         });
+        let unknown = |node: &NodeName| self.ears.get(node).is_none_or(|ear| ear.incarnation.is_none());
+        let strangers =
+            self.asked.iter().filter(move |((round, node), _)| *round == Nonce::default() && unknown(node));
+        let asks = asks.chain(strangers.map(|(_, last)| *last + timing.ask / 2));
         let deaf = self
             .ears
             .values()
@@ -277,4 +315,12 @@ impl Promises {
             .flat_map(|since| [since + timing.period, since + timing.idle_after]);
         asks.chain(deaf)
     }
+}
+
+/// Whether this one is of the half that begins, and the witnesses that are asked when it is not, if they can take turns.
+fn other_half<'a>(choice: &'a Witnesses, node: &NodeName) -> (bool, impl Iterator<Item = &'a NodeName>) {
+    let place = choice.others.keys().position(|other| other == node).unwrap_or_default();
+    let first = place.is_multiple_of(2);
+    let even = choice.others.len().is_multiple_of(2);
+    (first, choice.others.keys().skip(usize::from(first)).step_by(2).filter(move |_| even))
 }

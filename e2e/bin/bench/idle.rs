@@ -21,14 +21,25 @@ const REST: Duration = Duration::from_secs(15);
 /// How long is counted.
 const COUNT: Duration = Duration::from_secs(30);
 
+/// Where the right comes from, and what the figures say of it.
+const SOURCES: [(&str, &str); 2] = [("both", ""), ("witness", "_witness")];
+
 /// Measures it on a node that has all of them.
 ///
 /// # Errors
 /// When one of them gets no node.
 pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
+    for (source, name) in SOURCES {
+        lab.use_source(source)?;
+        of_all(lab, source, name, figures)?;
+    }
+    lab.use_source("both")
+}
+
+fn of_all(lab: &Cluster, source: &str, name: &str, figures: &mut Figures) -> Result<()> {
     let [owner, others @ ..] = lab.nodes() else { return Err(Error::other("the lab has no nodes")) };
     eprintln!(
-        "measuring {} with {} VirtualIPs, idle, over {} s ...",
+        "measuring {} with {} VirtualIPs, idle, {source}, over {} s ...",
         owner.name(),
         DIGITS.len(),
         COUNT.as_secs()
@@ -39,6 +50,7 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     lab.apply(&all)?;
     lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=120s"])?;
     others.iter().try_for_each(|node| lab.standby(node.name(), false))?;
+    lab.wait_source(source)?;
     thread::sleep(REST);
     let agent = owner.agent()?.pid;
     let before = (processor_time(agent)?, wakes(agent)?);
@@ -50,8 +62,9 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
         return Err(Error::other(format!("not all are on {}: {held}", owner.name())));
     }
     let vips = DIGITS.len();
-    figures.note(&format!("idle_cpu_{vips}_vips_percent"), busy.as_secs_f64() * 100.0 / COUNT.as_secs_f64());
-    figures.note(&format!("idle_wakes_{vips}_vips_per_s"), f64::from(woke) / COUNT.as_secs_f64());
+    let share = busy.as_secs_f64() * 100.0 / COUNT.as_secs_f64();
+    figures.note(&format!("idle_cpu_{vips}_vips{name}_percent"), share);
+    figures.note(&format!("idle_wakes_{vips}_vips{name}_per_s"), f64::from(woke) / COUNT.as_secs_f64());
     lab.kubectl(&["delete", "virtualips", "--all", "--timeout=60s"]).map(drop)
 }
 

@@ -154,6 +154,18 @@ fn a_witness_or_the_owner_may_be_killed_in_every_state() {
     holds_with_witnesses(Mode::Both, Faults { crashes: 1, ..Faults::default() });
 }
 
+#[test]
+fn of_witnesses_that_take_turns_one_or_the_owner_may_fail_in_every_state() {
+    for faults in [
+        Faults { all: 1, deaf: 1, ..Faults::default() },
+        Faults { all: 1, post: 1, ..Faults::default() },
+        Faults { all: 1, power: 1, ..Faults::default() },
+    ] {
+        let setting = talking(Mode::Witness).in_turns().coarse();
+        all_hold(&format!("in turns, {faults:?}"), &World::owned(setting, faults));
+    }
+}
+
 /// A handover, and one fault of each other kind at any moment of it.
 #[test]
 #[ignore = "takes some minutes: make model-deep"]

@@ -109,8 +109,16 @@ impl Setting {
         let ticks = |count: u64| Duration::from_nanos(count * TICK);
         let nearly = |count: u64| ticks(count).saturating_sub(Duration::from_millis(50));
         let period = ticks(3);
-        let timing = Timing { source, period, ask: nearly(1), renew: nearly(2), ..self.timing };
+        // Both halves of the witnesses have their turn in every tick.
+        let timing = Timing { source, period, ask: nearly(1) / 2, renew: nearly(2), ..self.timing };
         Self { timing, ..self.exact() }
+    }
+
+    /// The same nodes, whose witnesses take turns from tick to tick.
+    pub(super) fn in_turns(self) -> Self {
+        let ticks = |count: u64| Duration::from_nanos(count * TICK);
+        let ask = ticks(1).saturating_sub(Duration::from_millis(50));
+        Self { timing: Timing { period: ticks(4), ask, ..self.timing }, ..self }
     }
 
     /// Whether agents talk to each other.
