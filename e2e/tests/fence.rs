@@ -15,9 +15,9 @@ super::tests![
 ];
 
 /// How often an owner is stopped or killed.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 4;
 /// The rounds in which it is killed: few, since the kubelet waits longer each time before it starts one again.
-const KILLED: [usize; 2] = [1, 4];
+const KILLED: [usize; 2] = [1, 3];
 /// An answer may take so long from the node to the client, in microseconds.
 const WAY_US: u64 = 300;
 const PATIENCE: Duration = Duration::from_secs(10);
