@@ -53,13 +53,15 @@ build:
 image: deps
 	@$(LAB) image
 
-# Clippy has what the tests leave, which wait for their cluster much of the time; in a directory of its own, since cargo locks it.
+# Beside the tests: the binary that ships, which is linked on one processor, and then clippy, which has what tests that wait for their
+# cluster leave, in a directory of its own, since cargo locks it.
 test: deps licences
 	$(CARGO) fmt --check
-	@mkdir -p target; CARGO_TARGET_DIR=target/lint nice -n 19 $(CLIPPY) > target/lint.log 2>&1 & clippy=$$!; \
-	trap "kill $$clippy 2> /dev/null" EXIT; \
+	@mkdir -p target; \
+	($(MAKE) --no-print-directory build && exec env CARGO_TARGET_DIR=target/lint nice -n 19 $(CLIPPY)) > target/beside.log 2>&1 & beside=$$!; \
+	trap "pkill --parent $$beside; kill $$beside 2> /dev/null" EXIT; \
 	$(CARGO) test || exit; \
-	wait $$clippy || { cat target/lint.log; exit 1; }
+	wait $$beside || { cat target/beside.log; exit 1; }
 
 e2e: deps
 	$(CARGO) test --test e2e -- $(if $(T),'$(T)')

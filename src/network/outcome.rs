@@ -80,3 +80,11 @@ pub enum AddressError {
     #[error("cannot look at what is configured")]
     Unknown(#[from] KernelError),
 }
+
+impl AddressError {
+    /// Whether it is not there any more, or not ours: nothing is left to be removed.
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        matches!(self, Self::NoLink { .. } | Self::Missing { .. } | Self::Foreign { .. })
+    }
+}

@@ -1,6 +1,5 @@
 //! What is made ready before an address comes, while its former owner still answers.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,7 +7,7 @@ use tracing::{debug, warn};
 
 use super::Hand;
 use crate::agent::target::Target;
-use crate::network::Spot;
+use crate::network::{AddressError, Spot};
 
 /// For how long an address is there behind its shut gate. Meanwhile programs of this node that talk to it find it here and not at
 /// its owner, so it is not for long: a handover takes a few milliseconds, and one that takes longer is made without.
@@ -57,6 +56,11 @@ impl Hand {
         self.look_ahead(&spots).await;
     }
 
+    /// What is silent behind its gate, and could not be removed, is as what did not come.
+    pub(super) fn leave_behind(&mut self, spot: Spot) {
+        self.ready.insert(spot.net.addr(), (spot, Instant::now() + READY_FOR));
+    }
+
     /// Until when all that is ready is.
     pub(super) fn unready(&self) -> Option<Instant> {
         self.ready.values().map(|(_, until)| *until).min()
@@ -65,25 +69,33 @@ impl Hand {
     /// Takes away what did not come. Its fence stays until it is gone.
     pub(super) async fn put_away(&mut self) {
         let now = Instant::now();
-        let late = self.ready.values().filter(|(_, until)| *until <= now);
-        let places: Vec<_> = late.map(|(spot, _)| (spot.link, spot.net)).collect();
-        if places.is_empty() {
+        let late: Vec<Spot> =
+            self.ready.values().filter(|(_, until)| *until <= now).map(|(spot, _)| spot.clone()).collect();
+        if late.is_empty() {
             return;
         }
         self.look = None;
-        match self.kernel.remove_all(&places).await {
-            Ok(_) => self.ready.retain(|_, (_, until)| *until > now),
-            Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "addresses that did not come stay, silent");
-                for (_, until) in self.ready.values_mut() {
-                    *until = (*until).max(now + READY_FOR);
+        let places: Vec<_> = late.iter().map(|spot| (spot.link, spot.net)).collect();
+        let outcomes = match self.kernel.remove_all(&places).await {
+            Ok(outcomes) => outcomes.into_iter().map(Result::err).collect(),
+            Err(error) => vec![Some(AddressError::from(error))],
+        };
+        for (index, spot) in late.into_iter().enumerate() {
+            match outcomes.get(index).or(outcomes.last()) {
+                Some(Some(error)) if !error.is_gone() => {
+                    warn!(address = %spot.net, error = error as &dyn std::error::Error, "an address stays, silent");
+                    self.leave_behind(spot);
                 }
+                _ => drop(self.ready.remove(&spot.net.addr())),
             }
         }
     }
 
-    /// An address has come.
-    pub(super) fn arrived(&mut self, address: IpAddr) {
-        self.ready.remove(&address);
+    /// An address has come. One that was ready elsewhere is still to be put away.
+    pub(super) fn arrived(&mut self, spot: &Spot) {
+        let same = |there: &Spot| there.link == spot.link && there.net == spot.net;
+        if self.ready.get(&spot.net.addr()).is_some_and(|(there, _)| same(there)) {
+            self.ready.remove(&spot.net.addr());
+        }
     }
 }

@@ -53,6 +53,9 @@ impl Hand {
         self.lower(going).await;
         self.raise(coming, &mut troubles).await;
         for (key, told) in keys {
+            if told {
+                self.leave_behind_all_but(&key, &all);
+            }
             let up: BTreeSet<IpAddr> =
                 self.up.get(&key).map(|up| up.keys().copied().collect()).unwrap_or_default();
             let as_told = told && all.get(&key).is_some_and(|wanted| wanted.keys().eq(&up));
@@ -67,6 +70,16 @@ impl Hand {
             // A plan knows of trouble first; where there is none nobody waits for that word.
             let (first, second) = if ill { (Some(trouble), done) } else { (done, Some(trouble)) };
             first.into_iter().chain(second).for_each(|input| self.inputs.send(input));
+        }
+    }
+
+    /// The loop counts on it that nothing but what is wanted of `key` is up.
+    fn leave_behind_all_but(&mut self, key: &VipKey, wanted: &BTreeMap<VipKey, BTreeMap<IpAddr, Spot>>) {
+        let stays = |address: &IpAddr| wanted.get(key).is_some_and(|wanted| wanted.contains_key(address));
+        let Some(up) = self.up.get_mut(key) else { return };
+        let left: Vec<Up> = up.extract_if(.., |address, _| !stays(address)).map(|(_, up)| up).collect();
+        for up in left {
+            self.leave_behind(up.spot);
         }
     }
 
@@ -177,7 +190,7 @@ impl Hand {
             let mut up =
                 Up { spot, history: History::Here, waiting, lasts: None, outlasts: false, fenced: false };
             up.granted(grant, began);
-            self.arrived(address);
+            self.arrived(&up.spot);
             self.up.entry(key.clone()).or_default().insert(address, up);
             raised.push((key, address));
         }
@@ -259,18 +272,14 @@ impl Hand {
         for ((key, address), removed) in going.into_iter().zip(outcomes) {
             self.metrics.kernel(Operation::Remove, outcome(&removed));
             match removed {
-                // An interface that is gone took its addresses along; one without our mark is not ours any more.
-                Ok(_)
-                | Err(
-                    AddressError::NoLink { .. } | AddressError::Missing { .. } | AddressError::Foreign { .. },
-                ) => {
+                Err(error) if !error.is_gone() => {
+                    warn!(%key, %address, error = &error as &dyn std::error::Error, "an address stays up");
+                }
+                _ => {
                     if let Some(up) = self.up.get_mut(&key) {
                         up.remove(&address);
                     }
                     gone.push((key, address));
-                }
-                Err(error) => {
-                    warn!(%key, %address, error = &error as &dyn std::error::Error, "an address stays up");
                 }
             }
         }

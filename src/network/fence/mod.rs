@@ -266,13 +266,18 @@ impl Fence {
 
 /// The program stands on the interface when this returns. `made`: whether the place for filters is known to be ours.
 fn stand(program: &mut Program, link: u32, name: &str, made: bool) -> Result<(), FenceError> {
+    let known = program.interfaces()?.iter().any(|(there, _)| *there == link);
     if attach::make_place(name)? {
         program.note_interface(link, true)?;
-    } else if !program.interfaces()?.iter().any(|(there, _)| *there == link) {
+    } else if !known {
         program.note_interface(link, made)?;
     }
     for way in Way::BOTH {
         attach::stand(program.classifier(way)?, name, way)?;
+        if !known {
+            // One that was there may be another version's, which looks into maps that nobody writes any more.
+            attach::replace(program.classifier(way)?, name, way)?;
+        }
     }
     Ok(())
 }

@@ -382,6 +382,19 @@ fn an_upgrade_leaves_no_moment_without_the_fence() {
     });
 }
 
+/// Another version may have had other maps.
+#[test]
+fn a_program_whose_maps_are_not_ours_is_replaced() {
+    on_node(async |client| {
+        drop(guarding().await);
+        fs::remove_file("/sys/fs/bpf/virtualip/shut").unwrap();
+        let (mut fence, near) = (open(), near().await);
+        fence.deadline().set(FAR_FUTURE).unwrap();
+        fence.guard(near.index, vips()[0]).unwrap();
+        assert!(answers(&client));
+    });
+}
+
 #[test]
 fn nothing_is_left_behind() {
     on_node(async |_client| {
