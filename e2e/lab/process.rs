@@ -89,11 +89,10 @@ pub fn recorded(file: &Path) -> Option<Process> {
     fs::read_to_string(file).ok()?.parse().ok()
 }
 
-/// Every process whose network namespace is that of `pid`, with its command line; none where that is this process's own.
+/// Every process whose network namespace is that of `pid`, with its command line.
 pub fn in_network_of(pid: u32) -> Vec<(Process, Vec<String>)> {
     let network = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
-    let wanted = network(pid).filter(|wanted| network(std::process::id()).as_ref() != Some(wanted));
-    let Some(wanted) = wanted else { return Vec::new() };
+    let Some(wanted) = network(pid) else { return Vec::new() };
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

@@ -3,7 +3,7 @@
 use super::{
     cgroup,
     error::{Doing, Result},
-    process::{self, Process, in_network_of},
+    process::{self, Process},
     run::until,
 };
 use nix::sys::signal::Signal;
@@ -112,12 +112,9 @@ impl State {
     /// # Errors
     /// When something does not go away.
     pub fn remove(&self) -> Result<()> {
-        // Programs of ours that speak from a host, kubectl for instance, do not end with it.
-        let guests: Vec<Process> =
-            self.inits().flat_map(|init| in_network_of(init.pid)).map(|(guest, _)| guest).collect();
-        for process in self.inits().chain(guests) {
+        for init in self.inits() {
             // It may have ended by itself.
-            let _ = process.signal(Signal::SIGKILL);
+            let _ = init.signal(Signal::SIGKILL);
         }
         until("the end of the lab's processes", LET_GO, || {
             Ok((!self.inits().any(Process::is_alive)).then_some(()))
