@@ -6,7 +6,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
     net::IpAddr,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,7 +18,7 @@ use aya::{
 
 use super::{
     error::FenceError,
-    program::{GUARDED4, GUARDED6, SHUT},
+    program::{GUARDED4, GUARDED6, SHUT, failed, put, take},
 };
 
 /// As in the program.
@@ -191,8 +190,8 @@ impl Inner {
     /// The gate first: until its count says that one is shut the program looks at none.
     fn put(&mut self, address: IpAddr, gate: u32) -> Result<(), MapError> {
         match address {
-            IpAddr::V4(v4) => write(&mut self.guarded4, v4.octets(), gate),
-            IpAddr::V6(v6) => write(&mut self.guarded6, v6.octets(), gate),
+            IpAddr::V4(v4) => put(&mut self.guarded4, v4.octets(), gate),
+            IpAddr::V6(v6) => put(&mut self.guarded6, v6.octets(), gate),
         }?;
         self.note(address, Some(gate))
     }
@@ -219,21 +218,4 @@ impl Inner {
 fn pairs<K: Pod + Into<IpAddr>>(map: &Map) -> Result<Vec<(IpAddr, u32)>, MapError> {
     let pair = |(key, gate): (K, u32)| (key.into(), gate);
     HashMap::<&MapData, K, u32>::try_from(map)?.iter().map(|entry| entry.map(pair)).collect()
-}
-
-fn write<K: Pod>(map: &mut Map, key: K, gate: u32) -> Result<(), MapError> {
-    HashMap::<&mut MapData, K, u32>::try_from(map)?.insert(key, gate, 0)
-}
-
-/// What is not there is as good as taken away.
-fn take<K: Pod>(map: &mut Map, key: K) -> Result<(), MapError> {
-    match HashMap::<&mut MapData, K, u32>::try_from(map)?.remove(&key) {
-        Err(MapError::KeyNotFound) => Ok(()),
-        Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(()),
-        taken => taken,
-    }
-}
-
-fn failed(what: &'static str) -> impl Fn(MapError) -> FenceError {
-    move |source| FenceError::Map { what, source: Box::new(source) }
 }

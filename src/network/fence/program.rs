@@ -181,12 +181,12 @@ fn classifier(object: &mut Ebpf, way: Way) -> Result<&mut SchedClassifier, Fence
     program.try_into().map_err(|source| FenceError::Program(Box::new(source)))
 }
 
-fn put<K: Pod>(map: &mut Map, key: K, value: u32) -> Result<(), MapError> {
+pub(super) fn put<K: Pod>(map: &mut Map, key: K, value: u32) -> Result<(), MapError> {
     HashMap::<&mut MapData, K, u32>::try_from(map)?.insert(key, value, 0)
 }
 
 /// What is not there is as good as taken away.
-fn take<K: Pod>(map: &mut Map, key: K) -> Result<(), MapError> {
+pub(super) fn take<K: Pod>(map: &mut Map, key: K) -> Result<(), MapError> {
     match HashMap::<&mut MapData, K, u32>::try_from(map)?.remove(&key) {
         Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -194,6 +194,6 @@ fn take<K: Pod>(map: &mut Map, key: K) -> Result<(), MapError> {
     }
 }
 
-fn failed(what: &'static str) -> impl Fn(MapError) -> FenceError {
+pub(super) fn failed(what: &'static str) -> impl Fn(MapError) -> FenceError {
     move |source| FenceError::Map { what, source: Box::new(source) }
 }
