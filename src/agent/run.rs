@@ -202,8 +202,16 @@ impl Agent {
         }
     }
 
-    /// One event through the machine, and what it wants done.
+    /// One event through the machine, and what it wants done; and what it is to hear of that at once.
     fn step(&mut self, event: Event) {
+        self.step_once(event);
+        // Not one within the other: there may be one for each `VirtualIP` of the node.
+        while let Some(event) = self.silenced.pop_front() {
+            self.step_once(event);
+        }
+    }
+
+    fn step_once(&mut self, event: Event) {
         let now = match now() {
             Ok(now) => now,
             // Without a clock there is no right; the kernel's lifetimes end what is up.
@@ -221,9 +229,6 @@ impl Agent {
             self.outside.report.stepped(key, &self.machine);
         }
         self.notice(touched.is_some());
-        if let Some(event) = self.silenced.pop_front() {
-            self.step(event);
-        }
     }
 
     fn act(&mut self, action: Action) {

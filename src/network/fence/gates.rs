@@ -84,9 +84,14 @@ impl Gates {
     /// The first of what does not go.
     pub fn open<'a>(&self, addresses: impl IntoIterator<Item = &'a IpAddr>) -> Result<(), FenceError> {
         let mut inner = self.lock();
-        addresses.into_iter().try_fold((), |(), address| {
-            if inner.shut.remove(address) { inner.tell(*address) } else { Ok(()) }
-        })
+        let mut result = Ok(());
+        // What does not go for one is no reason to keep another silent.
+        for address in addresses {
+            if inner.shut.remove(address) {
+                result = result.and(inner.tell(*address));
+            }
+        }
+        result
     }
 
     /// From now on these are silent where the fence stands before them, and from when they are guarded. Says whether all of them are
