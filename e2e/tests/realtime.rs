@@ -14,7 +14,7 @@ super::tests![with_the_overlay_the_loop_runs_before_ordinary_programs_and_its_me
 
 /// `SCHED_OTHER` and `SCHED_RR`, with their real-time priorities, as in proc(5).
 const ORDINARY: (u32, u32) = (0, 0);
-const URGENT: (u32, u32) = (2, 1);
+const URGENT: (u32, u32) = (2, 2);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn with_the_overlay_the_loop_runs_before_ordinary_programs_and_its_memory_stays(lab: &Cluster) -> Outcome {
