@@ -194,7 +194,7 @@ pub struct Grant {
     pub fenced: bool,
     /// Behind the fence: the whole seconds that are added since there are many of them.
     leisure: u32,
-    /// And how much before their turn others are renewed along.
+    /// How much before their turn others are renewed along.
     together: Duration,
 }
 
@@ -209,7 +209,7 @@ impl Grant {
             lifetime: lifetime.saturating_add(leisure),
             fenced,
             leisure,
-            together: if fenced { together(addresses) } else { Duration::ZERO },
+            together: together(addresses),
         })
     }
 

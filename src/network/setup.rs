@@ -15,6 +15,14 @@ pub struct Spot {
     pub setup: Setup,
 }
 
+impl Spot {
+    /// Whether the two are the same address, prefix length and all, on the same interface.
+    #[must_use]
+    pub fn is_at(&self, other: &Self) -> bool {
+        self.link == other.link && self.net == other.net
+    }
+}
+
 /// What an address is given apart from itself and our mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup {

@@ -241,7 +241,7 @@ impl Promises {
         let complete = strangers.is_empty();
         for node in strangers {
             let round = Nonce::default();
-            if self.asked_stranger(&node).is_none_or(|last| last + timing.ask / 2 <= now) {
+            if self.asked_last(round, &node).is_none_or(|last| last + timing.ask / 2 <= now) {
                 self.ask(facts, Question { node: &node, round, witness: None, period: timing.period }, out);
             }
         }
@@ -264,12 +264,12 @@ impl Promises {
     /// half. As soon as one does not answer all are asked.
     fn due(&self, choice: &Witnesses, node: &NodeName, timing: &Timing) -> Option<Time> {
         let again = timing.ask / 4;
-        let last = self.asked_last(choice, node)?;
+        let last = self.asked_last(choice.round, node)?;
         if !self.has_answered(choice, node) {
             return Some(last + again);
         }
         let (first, others) = other_half(choice, node);
-        let others = others.filter_map(|other| Some((self.asked_last(choice, other)?, other)));
+        let others = others.filter_map(|other| Some((self.asked_last(choice.round, other)?, other)));
         let Some((other, who)) = others.max() else { return Some(last + timing.ask) };
         Some(if !self.has_answered(choice, who) {
             (last + timing.ask).max(other + again)
@@ -282,12 +282,8 @@ impl Promises {
         })
     }
 
-    fn asked_last(&self, choice: &Witnesses, node: &NodeName) -> Option<Time> {
-        self.asked.get(&(choice.round, node.clone())).copied()
-    }
-
-    fn asked_stranger(&self, node: &NodeName) -> Option<Time> {
-        self.asked.get(&(Nonce::default(), node.clone())).copied()
+    fn asked_last(&self, round: Nonce, node: &NodeName) -> Option<Time> {
+        self.asked.get(&(round, node.clone())).copied()
     }
 
     /// Whether a witness has answered what it was asked last.
@@ -296,7 +292,7 @@ impl Promises {
             .others
             .get(node)
             .and_then(|incarnation| self.given.get(&(choice.round, node.clone(), *incarnation)));
-        given.copied() >= self.asked_last(choice, node)
+        given.copied() >= self.asked_last(choice.round, node)
     }
 
     /// When somebody is to be asked, or given up.

@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 
 use super::Hand;
 use crate::agent::target::Target;
-use crate::network::{AddressError, Spot};
+use crate::network::Spot;
 
 /// For how long an address is there behind its shut gate. Meanwhile programs of this node that talk to it find it here and not at
 /// its owner, so it is not for long: a handover takes a few milliseconds, and one that takes longer is made without.
@@ -42,11 +42,10 @@ impl Hand {
         }
         let Some(grant) = self.grant_to(self.count() + spots.len(), true) else { return };
         let Some((look, _)) = &self.look else { return };
-        let until = Instant::now() + READY_FOR;
         let outcomes = self.kernel.add_all_after(look, &spots, grant.lifetime).await;
         for (spot, outcome) in spots.iter().zip(outcomes) {
             match outcome {
-                Ok(_) => drop(self.ready.insert(spot.net.addr(), (spot.clone(), until))),
+                Ok(_) => self.keep_for_now(spot.clone()),
                 // When it comes it is tried again, and said.
                 Err(error) => {
                     debug!(address = %spot.net, error = &error as &dyn std::error::Error, "not made ready");
@@ -56,8 +55,8 @@ impl Hand {
         self.look_ahead(&spots).await;
     }
 
-    /// What is silent behind its gate, and could not be removed, is as what did not come.
-    pub(super) fn leave_behind(&mut self, spot: Spot) {
+    /// An address is there behind its shut gate: it may be about to come, or could not be removed when it went.
+    pub(super) fn keep_for_now(&mut self, spot: Spot) {
         self.ready.insert(spot.net.addr(), (spot, Instant::now() + READY_FOR));
     }
 
@@ -77,14 +76,17 @@ impl Hand {
         self.look = None;
         let places: Vec<_> = late.iter().map(|spot| (spot.link, spot.net)).collect();
         let outcomes = match self.kernel.remove_all(&places).await {
-            Ok(outcomes) => outcomes.into_iter().map(Result::err).collect(),
-            Err(error) => vec![Some(AddressError::from(error))],
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "addresses stay, silent");
+                return late.into_iter().for_each(|spot| self.keep_for_now(spot));
+            }
         };
-        for (index, spot) in late.into_iter().enumerate() {
-            match outcomes.get(index).or(outcomes.last()) {
-                Some(Some(error)) if !error.is_gone() => {
-                    warn!(address = %spot.net, error = error as &dyn std::error::Error, "an address stays, silent");
-                    self.leave_behind(spot);
+        for (spot, removed) in late.into_iter().zip(outcomes) {
+            match removed {
+                Err(error) if !error.is_gone() => {
+                    warn!(address = %spot.net, error = &error as &dyn std::error::Error, "an address stays, silent");
+                    self.keep_for_now(spot);
                 }
                 _ => drop(self.ready.remove(&spot.net.addr())),
             }
@@ -93,8 +95,7 @@ impl Hand {
 
     /// An address has come. One that was ready elsewhere is still to be put away.
     pub(super) fn arrived(&mut self, spot: &Spot) {
-        let same = |there: &Spot| there.link == spot.link && there.net == spot.net;
-        if self.ready.get(&spot.net.addr()).is_some_and(|(there, _)| same(there)) {
+        if self.ready.get(&spot.net.addr()).is_some_and(|(there, _)| there.is_at(spot)) {
             self.ready.remove(&spot.net.addr());
         }
     }

@@ -85,7 +85,7 @@ pub struct Hand {
     ready: BTreeMap<IpAddr, (Spot, Instant)>,
     /// Interfaces that may get an address, once that was said.
     awaiting: Option<BTreeSet<u32>>,
-    /// Since when in doubt about the fence it was looked at.
+    /// The last doubt about the fence after which it was looked at.
     doubt: Doubt,
 }
 

@@ -31,7 +31,8 @@ impl Hand {
     /// Brings the addresses of each `VirtualIP` to exactly these, and says what became of it.
     pub(super) async fn set(&mut self, batch: BTreeMap<VipKey, (Vec<Target>, bool)>) {
         let (mut troubles, mut going, mut coming) = (Troubles::new(), Vec::new(), Vec::new());
-        let keys: Vec<(VipKey, bool)> = batch.iter().map(|(key, (_, told))| (key.clone(), *told)).collect();
+        let told: BTreeSet<VipKey> =
+            batch.iter().filter(|(_, (_, told))| *told).map(|(key, _)| key.clone()).collect();
         let mut all = BTreeMap::new();
         for (key, (targets, _)) in batch {
             let mut wanted = BTreeMap::new();
@@ -52,13 +53,14 @@ impl Hand {
         }
         self.lower(going).await;
         self.raise(coming, &mut troubles).await;
-        for (key, told) in keys {
+        for (key, wanted) in all {
+            let told = told.contains(&key);
             if told {
-                self.leave_behind_all_but(&key, &all);
+                self.have_no_more_than(&key, &wanted);
             }
             let up: BTreeSet<IpAddr> =
                 self.up.get(&key).map(|up| up.keys().copied().collect()).unwrap_or_default();
-            let as_told = told && all.get(&key).is_some_and(|wanted| wanted.keys().eq(&up));
+            let as_told = told && wanted.keys().eq(&up);
             if up.is_empty() {
                 self.up.remove(&key);
                 self.targets.remove(&key);
@@ -73,13 +75,12 @@ impl Hand {
         }
     }
 
-    /// The loop counts on it that nothing but what is wanted of `key` is up.
-    fn leave_behind_all_but(&mut self, key: &VipKey, wanted: &BTreeMap<VipKey, BTreeMap<IpAddr, Spot>>) {
-        let stays = |address: &IpAddr| wanted.get(key).is_some_and(|wanted| wanted.contains_key(address));
+    /// The loop counts on it that nothing but what is wanted of `key` is up: what could not be removed is not, behind its gate.
+    fn have_no_more_than(&mut self, key: &VipKey, wanted: &BTreeMap<IpAddr, Spot>) {
         let Some(up) = self.up.get_mut(key) else { return };
-        let left: Vec<Up> = up.extract_if(.., |address, _| !stays(address)).map(|(_, up)| up).collect();
-        for up in left {
-            self.leave_behind(up.spot);
+        let left: Vec<(IpAddr, Up)> = up.extract_if(.., |address, _| !wanted.contains_key(address)).collect();
+        for (_, up) in left {
+            self.keep_for_now(up.spot);
         }
     }
 
@@ -88,7 +89,7 @@ impl Hand {
     async fn examine(&mut self, wanted: &BTreeMap<VipKey, BTreeMap<IpAddr, Spot>>) {
         let adopted = |(key, spot): (&VipKey, &Spot)| {
             let up = self.up.get(key)?.get(&spot.net.addr())?;
-            (up.history == History::Adopted && up.is_at(spot)).then(|| spot.clone())
+            (up.history == History::Adopted && up.spot.is_at(spot)).then(|| spot.clone())
         };
         let spots = wanted.iter().flat_map(|(key, spots)| spots.values().map(move |spot| (key, spot)));
         let adopted: Vec<Spot> = spots.filter_map(adopted).collect();
@@ -102,7 +103,7 @@ impl Hand {
         };
         for spot in adopted {
             let ups = self.up.values_mut().filter_map(|up| up.get_mut(&spot.net.addr()));
-            let Some(up) = ups.into_iter().find(|up| up.is_at(&spot)) else { continue };
+            let Some(up) = ups.into_iter().find(|up| up.spot.is_at(&spot)) else { continue };
             if unlike.contains(&spot) {
                 info!(address = %spot.net, "an address of a former life is configured anew");
                 up.history = History::Otherwise;
@@ -303,11 +304,6 @@ async fn close(addresses: &[IpAddr], end: Instant) {
 }
 
 impl Up {
-    /// Whether it is where it is wanted.
-    fn is_at(&self, spot: &Spot) -> bool {
-        self.spot.link == spot.link && self.spot.net == spot.net
-    }
-
     /// Whether it is where, and as far as known how, it is wanted.
     fn agrees(&self, spot: &Spot) -> bool {
         let alike = match self.history {
@@ -315,7 +311,7 @@ impl Up {
             History::Adopted => true,
             History::Otherwise => false,
         };
-        alike && self.is_at(spot)
+        alike && self.spot.is_at(spot)
     }
 
     /// The kernel was given this, by a call that began then.

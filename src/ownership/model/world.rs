@@ -75,9 +75,6 @@ pub(super) struct Setting {
 impl Setting {
     /// Nodes whose clocks run at these rates, in percent.
     pub(super) fn new(percent: &[u64]) -> Self {
-        let ticks = |count: u64| Duration::from_nanos(count * TICK);
-        // A little less than whole ticks, so that what is due after one tick is due on a slow clock too.
-        let nearly = |count: u64| ticks(count).saturating_sub(Duration::from_millis(50));
         let timing = Timing {
             duration: ticks(6),
             renew: nearly(1),
@@ -106,8 +103,6 @@ impl Setting {
 
     /// The same nodes, which live on promises as soon as they can.
     pub(super) fn with_witnesses(self, source: Mode) -> Self {
-        let ticks = |count: u64| Duration::from_nanos(count * TICK);
-        let nearly = |count: u64| ticks(count).saturating_sub(Duration::from_millis(50));
         let period = ticks(3);
         // Both halves of the witnesses have their turn in every tick.
         let timing = Timing { source, period, ask: nearly(1) / 2, renew: nearly(2), ..self.timing };
@@ -116,15 +111,22 @@ impl Setting {
 
     /// The same nodes, whose witnesses take turns from tick to tick.
     pub(super) fn in_turns(self) -> Self {
-        let ticks = |count: u64| Duration::from_nanos(count * TICK);
-        let ask = ticks(1).saturating_sub(Duration::from_millis(50));
-        Self { timing: Timing { period: ticks(4), ask, ..self.timing }, ..self }
+        Self { timing: Timing { period: ticks(4), ask: nearly(1), ..self.timing }, ..self }
     }
 
     /// Whether agents talk to each other.
     pub(super) fn talks(&self) -> bool {
         self.timing.source != Mode::Lease
     }
+}
+
+fn ticks(count: u64) -> Duration {
+    Duration::from_nanos(count * TICK)
+}
+
+/// A little less, so that what is due after one tick is due on a slow clock too.
+fn nearly(count: u64) -> Duration {
+    ticks(count).saturating_sub(Duration::from_millis(50))
 }
 
 #[derive(Clone)]

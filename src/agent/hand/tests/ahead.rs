@@ -8,7 +8,7 @@ use crate::agent::input::Input;
 use crate::agent::target::Target;
 use crate::api::VirtualIPSpec;
 use crate::network::fence::Gates;
-use crate::network::testing::{in_namespace, ip};
+use crate::network::testing::{Host, in_namespace, ip};
 use crate::ownership::Event;
 
 use super::fenced::{VIP, fencing, is_found, lifetime, on_node};
@@ -30,14 +30,20 @@ fn expect(rig: &Rig) {
     rig.order(Order::Expect { targets: Target::all(&spec(&[VIP]), &[].into()), soon: true });
 }
 
+/// A client, and a node on which the address is there behind its shut gate.
+async fn ready() -> (Host, Rig, Gates) {
+    let client = on_node();
+    let (mut rig, gates) = rig().await;
+    gates.shut([&vip()]);
+    expect(&rig);
+    rig.until(|| lifetime().is_some()).await;
+    (client, rig, gates)
+}
+
 #[test]
 fn what_is_expected_is_there_and_silent_and_goes_if_it_does_not_come() {
     in_namespace(async || {
-        let client = on_node();
-        let (mut rig, gates) = rig().await;
-        gates.shut([&vip()]);
-        expect(&rig);
-        rig.until(|| lifetime().is_some()).await;
+        let (client, mut rig, gates) = ready().await;
         assert!(!is_found(&client));
         rig.until(|| lifetime().is_none()).await;
         gates.open([&vip()]).unwrap();
@@ -49,11 +55,7 @@ fn what_is_expected_is_there_and_silent_and_goes_if_it_does_not_come() {
 #[test]
 fn what_is_expected_comes_with_its_gate() {
     in_namespace(async || {
-        let client = on_node();
-        let (mut rig, gates) = rig().await;
-        gates.shut([&vip()]);
-        expect(&rig);
-        rig.until(|| lifetime().is_some()).await;
+        let (client, mut rig, gates) = ready().await;
         gates.open([&vip()]).unwrap();
         assert_eq!(rig.set(&spec(&[VIP])).await, ([vip()].into(), None));
         // Longer than it would be there if it had not come.
