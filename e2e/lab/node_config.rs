@@ -112,6 +112,8 @@ fn kubelet(state: &State, host: &Host, authority: &Authority) -> String {
             "nodefs.inodesFree": "1%", "imagefs.inodesFree": "1%",
         },
         "nodeStatusUpdateFrequency": "2s",
+        // As often as kubelets say it that are told neither: a Node in which nothing has changed is not written.
+        "nodeStatusReportFrequency": "5m",
         "nodeLeaseDurationSeconds": 8,
         "syncFrequency": "10s",
         "registerNode": true,

@@ -65,7 +65,7 @@ pub fn read(lease: &Lease) -> Result<Option<Seen>, CodecError> {
     Ok(match LeaseName::parse(&name) {
         None => None,
         Some(LeaseName::Uninstall) => Some(Seen::Anchor { deleting }),
-        Some(LeaseName::Node(node)) => Some(Seen::Node(NodeName(node), node_lease(&name, lease)?)),
+        Some(LeaseName::Node(node)) => Some(Seen::Node(NodeName(node.into()), node_lease(&name, lease)?)),
         Some(LeaseName::VirtualIp(key)) => Some(Seen::Title(key, title(&name, lease)?)),
     })
 }
@@ -85,7 +85,7 @@ fn node_lease(name: &str, lease: &Lease) -> Result<NodeLease, CodecError> {
     let seconds = spec.lease_duration_seconds.ok_or_else(|| missing(name, "leaseDurationSeconds"))?;
     Ok(NodeLease {
         version: version(name, &lease.metadata)?,
-        epoch: Epoch { lease: uid, number: spec.lease_transitions.unwrap_or_default() },
+        epoch: Epoch { lease: uid.into(), number: spec.lease_transitions.unwrap_or_default() },
         open: spec.holder_identity.is_some_and(|holder| !holder.is_empty()),
         duration: Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
         nonce: annotation(lease, ANNOTATION_NONCE).and_then(read_nonce).unwrap_or_default(),
@@ -103,7 +103,7 @@ fn title(name: &str, lease: &Lease) -> Result<Title, CodecError> {
         Some(node) => {
             let text = annotation(lease, ANNOTATION_EPOCH).ok_or_else(|| missing(name, "epoch"))?;
             let epoch = read_epoch(text).ok_or_else(|| unreadable(name, "epoch", text))?;
-            Some(Holder { node: NodeName(node), epoch })
+            Some(Holder { node: NodeName(node.into()), epoch })
         }
     };
     let addresses = |key, field| match annotation(lease, key) {
@@ -132,12 +132,12 @@ fn title(name: &str, lease: &Lease) -> Result<Title, CodecError> {
 /// The Lease that a write of a node's life asks for.
 #[must_use]
 pub fn node_object(write: &NodeWrite) -> Lease {
-    let holder = if write.open { write.node.0.clone() } else { String::new() };
+    let holder = if write.open { write.node.to_string() } else { String::new() };
     let nonce = (ANNOTATION_NONCE.to_owned(), nonce_text(write.nonce));
     let source = source_text(&write.source).map(|text| (ANNOTATION_SOURCE.to_owned(), text));
     Lease {
         metadata: ObjectMeta {
-            name: Some(LeaseName::node(write.node.0.clone()).to_string()),
+            name: Some(LeaseName::node(&*write.node.0).to_string()),
             resource_version: expected(write.expect),
             annotations: Some([nonce].into_iter().chain(source).collect()),
             ..ObjectMeta::default()
@@ -180,7 +180,7 @@ pub fn title_object(write: &TitleWrite, duration: Duration) -> Lease {
         },
         spec: Some(LeaseSpec {
             holder_identity: Some(
-                content.holder.as_ref().map(|holder| holder.node.0.clone()).unwrap_or_default(),
+                content.holder.as_ref().map(|holder| holder.node.to_string()).unwrap_or_default(),
             ),
             lease_duration_seconds: Some(whole_seconds(duration)),
             lease_transitions: Some(content.moves),
@@ -228,7 +228,7 @@ fn epoch_text(epoch: &Epoch) -> String {
 
 fn read_epoch(text: &str) -> Option<Epoch> {
     let (lease, number) = text.split_once('/')?;
-    Some(Epoch { lease: lease.to_owned(), number: number.parse().ok()? })
+    Some(Epoch { lease: lease.into(), number: number.parse().ok()? })
 }
 
 /// Who is asked to own next; or who owned before and is awaited, while nobody is asked. The latter is there as a third state of
@@ -245,7 +245,7 @@ fn offer_text(content: &TitleContent) -> Option<String> {
 
 fn read_offer(text: &str, waits: bool) -> Option<(Option<Offer>, Option<Holder>)> {
     let mut words = text.split(' ');
-    let node = NodeName(words.next()?.to_owned());
+    let node = NodeName(words.next()?.into());
     let holder = Holder { node, epoch: read_epoch(words.next()?)? };
     Some(match words.next()? {
         "accepted" => (Some(Offer { to: holder, accepted: true, waits }), None),
@@ -275,7 +275,7 @@ fn read_source(text: &str) -> Option<Source> {
     let round = read_nonce(words.next()?)?;
     let other = |word: &str| {
         let (node, incarnation) = word.split_once('=')?;
-        Some((NodeName(node.to_owned()), Incarnation(u64::from_str_radix(incarnation, 16).ok()?)))
+        Some((NodeName(node.into()), Incarnation(u64::from_str_radix(incarnation, 16).ok()?)))
     };
     let others: BTreeMap<_, _> = words.map(other).collect::<Option<_>>()?;
     let witnesses = Witnesses { round, period, others };
@@ -392,10 +392,7 @@ mod tests {
             let Some(Seen::Node(node, lease)) = read(&stored(node_object(&write(open)))).unwrap() else {
                 panic!()
             };
-            assert_eq!(
-                (node.0.as_str(), lease.open, lease.nonce, lease.epoch.number),
-                ("n1", open, nonce, 2)
-            );
+            assert_eq!((&*node.0, lease.open, lease.nonce, lease.epoch.number), ("n1", open, nonce, 2));
             assert_eq!(lease.duration, Duration::from_secs(3), "rounded up");
         }
     }

@@ -14,7 +14,7 @@ use crate::observe::with_causes;
 use crate::ownership::{Fence, Time, whole_lifetime};
 
 /// How often it is looked whether the program still is where it was put.
-const REVIEW: Duration = Duration::from_secs(1);
+const REVIEW: Duration = Duration::from_secs(5);
 
 /// For how long the fence stands before an address that is about to come, but does not.
 const AHEAD: Duration = Duration::from_secs(2);

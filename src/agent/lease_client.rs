@@ -107,7 +107,7 @@ impl LeaseClient {
     /// # Errors
     /// When the API server does not answer in time, or with something unreadable.
     pub async fn read_node(&self, node: &NodeName) -> Result<At<NodeLease>, LeaseError> {
-        let (version, lease) = self.read(LeaseName::node(node.0.clone()).to_string()).await?;
+        let (version, lease) = self.read(LeaseName::node(&*node.0).to_string()).await?;
         Ok(match lease {
             Some(Seen::Node(_, lease)) => (lease.version, Some(lease)),
             _ => (version, None),

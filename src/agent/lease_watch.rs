@@ -162,7 +162,7 @@ impl LeaseWatch {
     fn tell_gone(&self, name: &str, version: Version) {
         match LeaseName::parse(name) {
             Some(LeaseName::Node(node)) => {
-                self.inputs.own(Event::Node { node: NodeName(node), version, lease: None });
+                self.inputs.own(Event::Node { node: NodeName(node.into()), version, lease: None });
             }
             Some(LeaseName::VirtualIp(key)) => self.inputs.own(Event::Title { key, version, title: None }),
             Some(LeaseName::Uninstall) | None => {}

@@ -34,6 +34,7 @@ mod start;
 pub(crate) mod target;
 mod underway;
 pub mod uninstall;
+mod wait;
 mod wants;
 mod watches;
 

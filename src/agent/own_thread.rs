@@ -2,7 +2,6 @@
 //! runs on the runtime's threads. Where the system allows it, they run before all ordinary threads, so that a busy machine is
 //! no dead one, and an address is not held up on its way from one node to another.
 
-use std::future::Future;
 use std::{io, thread};
 
 use tokio::runtime::{Builder, Runtime};
@@ -10,59 +9,35 @@ use tokio::sync::oneshot;
 
 use super::realtime::{self, Priority};
 
-/// A thread to be, with timers and sockets of its own.
-pub struct OwnThread {
-    /// As it is shown by ps and top.
+/// Does `work` on a thread of that name, as ps and top show it, until it is done; `preferred` is told whether the system lets the
+/// thread run before ordinary ones.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub async fn on_own_thread(
     name: &'static str,
     priority: Priority,
-    runtime: Option<Runtime>,
+    preferred: impl FnOnce(io::Result<()>) + Send + 'static,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let (done, awaited) = oneshot::channel();
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        preferred(realtime::prefer_this_thread(priority));
+        work();
+        // Nobody listens only if the process is about to end.
+        let _ = done.send(());
+    })?;
+    // A thread that panics ends the process.
+    let _ = awaited.await;
+    Ok(())
 }
 
-impl OwnThread {
-    /// # Errors
-    /// When the system refuses an event queue.
-    pub fn new(name: &'static str, priority: Priority) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { name, priority, runtime: Some(runtime) })
-    }
-
-    /// Opens what shall wake that thread and no other, sockets for instance.
-    pub fn within<T>(&self, open: impl FnOnce() -> T) -> T {
-        let _entered = self.runtime.as_ref().map(Runtime::enter);
-        open()
-    }
-
-    /// Does `work` there, until it is done; `preferred` is told whether the system lets that thread run before ordinary ones.
-    ///
-    /// # Errors
-    /// When the system refuses a thread.
-    pub async fn run<F: Future<Output = ()>>(
-        mut self,
-        preferred: impl FnOnce(io::Result<()>) + Send + 'static,
-        work: impl FnOnce() -> F + Send + 'static,
-    ) -> io::Result<()> {
-        let Some(runtime) = self.runtime.take() else { return Ok(()) };
-        let priority = self.priority;
-        let (done, awaited) = oneshot::channel();
-        thread::Builder::new().name(self.name.to_owned()).spawn(move || {
-            preferred(realtime::prefer_this_thread(priority));
-            runtime.block_on(work());
-            // Nobody listens only if the process is about to end.
-            let _ = done.send(());
-        })?;
-        // A thread that panics ends the process.
-        let _ = awaited.await;
-        Ok(())
-    }
-}
-
-impl Drop for OwnThread {
-    /// A runtime may not be waited for within another one.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
+/// A runtime of one thread, for work that has timers and sockets of its own.
+///
+/// # Errors
+/// When the system refuses an event queue.
+pub fn own_runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 #[cfg(test)]
@@ -73,21 +48,13 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_done_on_a_thread_with_timers_of_its_own() {
-        let own = OwnThread::new("rights", Priority::Rights).unwrap();
-        let socket = own.within(|| {
-            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket.set_nonblocking(true).unwrap();
-            tokio::net::UdpSocket::from_std(socket).unwrap()
-        });
         let (tell, told) = oneshot::channel();
-        let work = async move || {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            socket.send_to(b"!", socket.local_addr().unwrap()).await.unwrap();
-            socket.recv(&mut [0; 1]).await.unwrap();
+        let runtime = own_runtime().unwrap();
+        let work = move || {
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
             tell.send(thread::current().name().map(str::to_owned)).unwrap();
         };
-        own.run(drop, work).await.unwrap();
-        assert_eq!(told.await.unwrap().as_deref(), Some("rights"));
-        drop(OwnThread::new("rights", Priority::Rights).unwrap());
+        on_own_thread("hand", Priority::Hand, drop, work).await.unwrap();
+        assert_eq!(told.await.unwrap().as_deref(), Some("hand"));
     }
 }

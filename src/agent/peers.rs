@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ impl Peers {
     #[must_use]
     pub fn open(me: &str, port: u16) -> Self {
         let mut peers = Self {
-            me: NodeName(me.to_owned()),
+            me: NodeName(me.into()),
             mesh: None,
             counts: Counts::default(),
             trouble: None,
@@ -105,7 +106,9 @@ impl Peers {
         self.zones = nodes
             .iter()
             .filter(|node| internal_ip(node).is_some())
-            .map(|node| (NodeName(node.name_any()), Neighbour { zone: node.labels().get(ZONE).cloned() }))
+            .map(|node| {
+                (NodeName(node.name_any().into()), Neighbour { zone: node.labels().get(ZONE).cloned() })
+            })
             .collect();
         let address = |node: &Node| internal_ip(node).map(|ip| (ip, self.port).into());
         let addresses = nodes.iter().map(|node| (node.name_any().into(), address(node.as_ref()))).collect();
@@ -137,13 +140,19 @@ impl Peers {
         }
     }
 
-    /// The next message; never, where direct messages are switched off.
-    pub async fn next(&mut self) -> (NodeName, Message) {
-        let Some(mesh) = &mut self.mesh else { return std::future::pending().await };
+    /// What shows that a message may have arrived; none, where direct messages are switched off.
+    #[must_use]
+    pub fn ear(&self) -> Option<BorrowedFd<'_>> {
+        self.mesh.as_ref()?.ear()
+    }
+
+    /// The next message, if one has arrived.
+    pub fn next(&mut self) -> Option<(NodeName, Message)> {
+        let mesh = self.mesh.as_mut()?;
         loop {
-            let delivery = mesh.receive().await;
+            let delivery = mesh.receive()?;
             match message::decode(&delivery.payload) {
-                Ok(message) => return (NodeName((*delivery.from).to_owned()), message),
+                Ok(message) => return Some((NodeName(delivery.from), message)),
                 Err(error) => debug!(from = %delivery.from, %error, "a message is dropped"),
             }
         }
@@ -235,8 +244,8 @@ mod tests {
         assert_eq!(internal_ip(&Node::default()), None);
     }
 
-    #[tokio::test]
-    async fn neighbours_are_the_other_nodes_that_can_be_reached_once_there_is_a_key() {
+    #[test]
+    fn neighbours_are_the_other_nodes_that_can_be_reached_once_there_is_a_key() {
         let mut peers = Peers::open("n1", free_port());
         peers.look(&nodes([
             node("n1", &[("InternalIP", "192.0.2.1")]),
@@ -254,8 +263,8 @@ mod tests {
         assert_eq!(peers.news(), Some(BTreeMap::new()));
     }
 
-    #[tokio::test]
-    async fn a_port_that_is_taken_is_no_reason_not_to_live() {
+    #[test]
+    fn a_port_that_is_taken_is_no_reason_not_to_live() {
         let port = free_port();
         let _other = Peers::open("n1", port);
         let mut peers = Peers::open("n1", port);
@@ -263,8 +272,8 @@ mod tests {
         assert!(!peers.reopen(), "not at once");
     }
 
-    #[tokio::test]
-    async fn with_port_zero_nobody_is_talked_to() {
+    #[test]
+    fn with_port_zero_nobody_is_talked_to() {
         let mut peers = Peers::open("n1", 0);
         peers.use_keys(KeyRing::new(Key::random().unwrap(), []));
         peers.look(&nodes([node("n2", &[("InternalIP", "192.0.2.2")])]));
@@ -274,8 +283,8 @@ mod tests {
         assert_eq!(peers.mute(), Some("messages between agents are switched off"));
     }
 
-    #[tokio::test]
-    async fn a_message_arrives_as_it_was_sent() {
+    #[test]
+    fn a_message_arrives_as_it_was_sent() {
         let (mut one, mut two) = (Peers::open("n1", free_port()), Peers::open("n2", free_port()));
         let ports = (one.port, two.port);
         let key = Key::random().unwrap();
@@ -288,11 +297,15 @@ mod tests {
         let message = Message::Silent { key: VipKey::new("shop", "web"), version: 7, onto: Some(6) };
         let to = NodeName("n2".into());
         one.send(&to, &message);
-        let (from, heard) = tokio::select! {
-            heard = two.next() => heard,
-            _ = one.next() => panic!("nobody spoke to it"),
+        let begin = Instant::now();
+        let (from, heard) = loop {
+            assert_eq!(one.next(), None, "nobody spoke to it");
+            match two.next() {
+                Some(heard) => break heard,
+                None => assert!(begin.elapsed() < Duration::from_secs(10), "nothing arrived"),
+            }
         };
-        assert_eq!((from.0.as_str(), heard), ("n1", message));
+        assert_eq!((&*from.0, heard), ("n1", message));
         assert_eq!(one.spoken().collect::<Vec<_>>(), [&to]);
         assert_eq!(one.silence(&to, Duration::from_secs(1)), None);
     }

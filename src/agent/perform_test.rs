@@ -21,7 +21,7 @@ fn performer(fake: &Fake) -> (Performer, UnboundedReceiver<Input>) {
 
 fn renewal(sequence: u64) -> Action {
     Action::WriteNode(NodeWrite {
-        node: NodeName("n1".to_owned()),
+        node: NodeName("n1".into()),
         expect: Expect::At(1),
         number: 1,
         open: true,

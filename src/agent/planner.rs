@@ -181,12 +181,12 @@ impl Planner {
         self.planned = keys
             .into_iter()
             .map(|key| {
-                let live = around.machine.live().filter(|node| !(around.leaving && node.0 == self.me));
+                let live = around.machine.live().filter(|node| !(around.leaving && *node.0 == *self.me));
                 let planned = Planned {
                     object: objects.get(&key).cloned(),
                     plan: plans.remove(&key).unwrap_or_default(),
                     entitlement: shares.remove(&key).unwrap_or_default(),
-                    steward: steward(&key, live).is_some_and(|node| node.0 == self.me),
+                    steward: steward(&key, live).is_some_and(|node| *node.0 == *self.me),
                 };
                 (key, planned)
             })
@@ -204,7 +204,7 @@ impl Planner {
     fn placed(&self, around: &Circumstances<'_>) -> Vec<NodeFacts> {
         let objects = self.objects.nodes.state();
         let own = self.objects.vipnodes.state();
-        let live: BTreeSet<&str> = around.machine.live().map(|node| node.0.as_str()).collect();
+        let live: BTreeSet<&str> = around.machine.live().map(|node| &*node.0).collect();
         let mut names: BTreeSet<String> = live.iter().map(|&name| name.to_owned()).collect();
         names.extend(own.iter().map(|node| node.name_any()));
         names
@@ -270,7 +270,7 @@ fn holder(machine: &Machine, key: &VipKey, now: Time) -> Option<String> {
     if machine.free(title, now) {
         return None;
     }
-    title.content.holder.as_ref().map(|holder| holder.node.0.clone())
+    title.content.holder.as_ref().map(|holder| holder.node.to_string())
 }
 
 fn claimants(objects: &BTreeMap<VipKey, Arc<VirtualIP>>, machine: &Machine) -> Vec<Claimant> {

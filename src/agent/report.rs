@@ -251,7 +251,7 @@ impl Report {
             return false;
         }
         if machine.up(key).is_some_and(|up| !up.is_empty()) {
-            return successor(key, plan, machine).is_some_and(|next| next != self.me.0);
+            return successor(key, plan, machine).is_some_and(|next| *next != *self.me.0);
         }
         let next = machine.holds(key) || plan.plan.rank(&self.me.0) == Some(0);
         next && planner.troubled(key).is_none() && planner.probes.foreign(key).is_none()
@@ -267,7 +267,7 @@ impl Report {
             return false;
         }
         match plan.plan.candidates.first() {
-            Some(best) => *best == self.me.0,
+            Some(best) => **best == *self.me.0,
             None => plan.steward,
         }
     }
@@ -297,7 +297,7 @@ impl Report {
             lost: content
                 .and_then(|content| content.holder.as_ref())
                 .filter(|_| !held)
-                .map(|h| h.node.0.clone()),
+                .map(|h| h.node.to_string()),
             moves: content.map(|content| content.moves.into()),
             conflicts: plan.entitlement.conflicts.clone(),
             refusals: plan.plan.refusals.iter().map(|(node, why)| (node.clone(), why.to_string())).collect(),
@@ -315,7 +315,7 @@ impl Report {
         // One whose interface is just changing is where it was.
         let net = |target: &Target| target.spot(links).map_or_else(|_| target.address.net(), |spot| spot.net);
         Owner {
-            node: self.me.0.clone(),
+            node: self.me.to_string(),
             interface: link.map(|link| link.name.clone()),
             addresses: up.iter().map(net).collect(),
             since: self.up.get(key).cloned().flatten(),
@@ -388,7 +388,7 @@ impl Report {
             .vipnodes
             .state()
             .into_iter()
-            .find(|node| node.metadata.name.as_ref() == Some(&self.me.0));
+            .find(|node| node.metadata.name.as_deref() == Some(&*self.me.0));
         let Some(own) = own else { return };
         let facts = NodeFacts {
             held: self.up.len(),
@@ -416,7 +416,7 @@ impl Report {
 /// Who is to answer next: the node that the owner offers to, else the best placed one.
 fn successor(key: &VipKey, plan: &Planned, machine: &Machine) -> Option<String> {
     let offer = machine.title(key).and_then(|title| title.content.offer.as_ref());
-    offer.map(|offer| offer.to.node.0.clone()).or_else(|| plan.plan.candidates.first().cloned())
+    offer.map(|offer| offer.to.node.to_string()).or_else(|| plan.plan.candidates.first().cloned())
 }
 
 fn listed(addresses: &BTreeSet<IpAddr>) -> String {

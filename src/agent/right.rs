@@ -1,5 +1,6 @@
 //! Where this node's right comes from, and why it is no better: for status, metrics and logs. Nothing here decides.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -69,13 +70,13 @@ impl Standing {
                 ..NodeRight::default()
             };
         };
-        let silent: Vec<(String, String)> =
+        let silent: Vec<(Arc<str>, String)> =
             witnesses.others.keys().filter_map(|node| Some((node.0.clone(), silent(node)?))).collect();
         let count = |number: usize| Some(i64::try_from(number).unwrap_or(i64::MAX));
         // The node itself is a witness that always answers.
         let all = witnesses.others.len() + 1;
         let mut names: Vec<String> = others(&self.source).map(str::to_owned).collect();
-        names.push(self.me.0.clone());
+        names.push(self.me.to_string());
         names.sort();
         NodeRight {
             source: source(self.source.mode()),
@@ -88,7 +89,7 @@ impl Standing {
 }
 
 fn others(source: &Source) -> impl Iterator<Item = &str> {
-    source.witnesses().into_iter().flat_map(|witnesses| witnesses.others.keys().map(|node| node.0.as_str()))
+    source.witnesses().into_iter().flat_map(|witnesses| witnesses.others.keys().map(|node| &*node.0))
 }
 
 fn source(mode: Mode) -> RightSource {
@@ -100,7 +101,7 @@ fn source(mode: Mode) -> RightSource {
 }
 
 /// Why there are no witnesses.
-fn alone(mute: Option<&str>, silent: &[(String, String)]) -> String {
+fn alone(mute: Option<&str>, silent: &[(Arc<str>, String)]) -> String {
     match mute {
         Some(why) => format!("no witnesses: {why}"),
         None if silent.is_empty() => "no witnesses".to_owned(),
@@ -108,12 +109,12 @@ fn alone(mute: Option<&str>, silent: &[(String, String)]) -> String {
     }
 }
 
-fn answering(all: usize, silent: &[(String, String)]) -> String {
+fn answering(all: usize, silent: &[(Arc<str>, String)]) -> String {
     let answering = format!("{} of {all} witnesses answer", all - silent.len());
     if silent.is_empty() { answering } else { format!("{answering}: {}", reasons(silent)) }
 }
 
-fn reasons(silent: &[(String, String)]) -> String {
+fn reasons(silent: &[(Arc<str>, String)]) -> String {
     let reasons: Vec<String> = silent.iter().map(|(node, why)| format!("{node}: {why}")).collect();
     reasons.join("; ")
 }
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn reasons_are_for_people() {
-        let silent = [("n3".to_owned(), "no answer from UDP 192.0.2.3:7473".to_owned())];
+        let silent = [("n3".into(), "no answer from UDP 192.0.2.3:7473".to_owned())];
         assert_eq!(answering(3, &silent), "2 of 3 witnesses answer: n3: no answer from UDP 192.0.2.3:7473");
         assert_eq!(answering(3, &[]), "3 of 3 witnesses answer");
         assert_eq!(alone(None, &silent), "no witnesses: n3: no answer from UDP 192.0.2.3:7473");

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -22,6 +23,7 @@ use super::perform::Performer;
 use super::planner::{Attended, Circumstances, Planner};
 use super::report::{Here, Report};
 use super::target::Target;
+use super::wait::Wait;
 use crate::api::{ConflictDetection, NodeInterface, VipKey};
 use crate::network::fence::Gates;
 use crate::network::{Kernel, Links, Mac, Setup, Spot};
@@ -45,7 +47,7 @@ const PLAN_DELAY: Duration = Duration::from_millis(1);
 const PLAN_SHARE: u32 = 4;
 
 /// The hand hears at least this often that the right goes on: it then also looks whether the fence is where it was put.
-const EXTENSIONS: Duration = Duration::from_secs(1);
+const EXTENSIONS: Duration = Duration::from_secs(5);
 
 /// `DEFEND_INTERVAL` of RFC 5227: a claim is answered once in this time, so that two hosts do not shout at each other.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
@@ -138,16 +140,20 @@ impl Agent {
     }
 
     /// Runs until everything is handed over after [`Input::Terminate`], or time is up.
-    pub async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) {
+    pub fn run(mut self, mut wait: Wait) {
         while !self.done {
             let timer = self.next_timer();
-            tokio::select! {
-                input = inputs.recv() => match input {
-                    Some(input) => self.take(input).await,
-                    None => return,
-                },
-                (from, message) = self.outside.peers.next() => self.step(Event::Message { from, message }),
-                () = tokio::time::sleep_until(timer) => self.step(Event::Tick),
+            match wait.next(self.outside.peers.ear(), timer) {
+                Poll::Ready(Some(input)) => self.take(input),
+                Poll::Ready(None) => return,
+                Poll::Pending => {}
+            }
+            // After each input, too: however many there are, no promise waits behind them.
+            if let Some((from, message)) = self.outside.peers.next() {
+                self.step(Event::Message { from, message });
+            }
+            if Instant::now() >= timer {
+                self.step(Event::Tick);
             }
             self.outside.report.turned(Instant::now().saturating_duration_since(timer));
             self.plan_if_due();
@@ -160,11 +166,11 @@ impl Agent {
         }
     }
 
-    async fn take(&mut self, input: Input) {
+    fn take(&mut self, input: Input) {
         match input {
             Input::Own(Event::Synced) => {
                 self.step(Event::Synced);
-                self.take_inventory().await;
+                self.take_inventory();
                 self.outside.report.synced();
             }
             Input::Own(event) => self.step(event),
@@ -185,13 +191,12 @@ impl Agent {
             Input::Links(links) => self.links(links),
             Input::Gone { link, address } => self.order(Order::Gone { link, net: address }),
             Input::Usable { link, address } => self.order(Order::Usable { link, net: address }),
-            Input::FilterGone => {
-                if let Some(gates) = &self.outside.gates {
-                    gates.distrust();
-                    self.order(Order::Review);
-                }
+            Input::FilterGone => self.doubt_fence(),
+            Input::Compare => {
+                // What was not heard may have been that.
+                self.doubt_fence();
+                self.order(Order::Compare);
             }
-            Input::Compare => self.order(Order::Compare),
             Input::Trouble { key, reason } => self.trouble(key, reason),
             Input::Probed { key, foreign } => {
                 self.planner.probes.ended(&key, foreign);
@@ -295,6 +300,14 @@ impl Agent {
         gates.shut(&going) && addresses.is_subset(&up)
     }
 
+    /// Somebody may have taken the fence off: no gate counts until it was looked at.
+    fn doubt_fence(&self) {
+        if let Some(gates) = &self.outside.gates {
+            gates.distrust();
+            self.order(Order::Review);
+        }
+    }
+
     /// Tells the hand of a right that goes on: not each time, where nothing is to be done about it.
     fn extend(&mut self, until: Time) {
         if !self.outside.deadline.covers(until) || self.extended.elapsed() >= EXTENSIONS {
@@ -345,8 +358,8 @@ impl Agent {
     }
 
     /// What a former life left in the kernel: adopted where a Lease says that it was ours, else removed.
-    async fn take_inventory(&mut self) {
-        let marked = match self.outside.kernel.marked().await {
+    fn take_inventory(&mut self) {
+        let marked = match self.outside.aside.block_on(self.outside.kernel.marked()) {
             Ok(marked) => marked,
             // Nothing may begin before the kernel is silent: the process ends, and is started again.
             Err(error) => {
@@ -371,7 +384,9 @@ impl Agent {
                 info!(vip = %key, address = %ip, "an address of a former life is still up");
                 self.order(Order::Adopt { key: key.clone(), spot });
                 self.step(Event::Found { key, up: [ip].into() });
-            } else if let Err(error) = self.outside.kernel.remove(found.link, found.address).await {
+            } else if let Err(error) =
+                self.outside.aside.block_on(self.outside.kernel.remove(found.link, found.address))
+            {
                 error!(address = %ip, error = &error as &dyn std::error::Error, "a stale address cannot be removed");
                 self.done = true;
                 return;

@@ -19,7 +19,7 @@ use super::keys;
 use super::lease_client::LeaseClient;
 use super::lease_watch::LeaseWatch;
 use super::options::{Options, OptionsError};
-use super::own_thread::OwnThread;
+use super::own_thread::{on_own_thread, own_runtime};
 use super::peers::Peers;
 use super::perform::Performer;
 use super::planner::Planner;
@@ -28,6 +28,7 @@ use super::report::{Report, Sinks};
 use super::run::{Agent, Outside};
 use super::senses;
 use super::uninstall::{self, Rights};
+use super::wait::Wait;
 use super::watches::Objects;
 use crate::api::{VirtualIPNode, VirtualIPNodeSpec};
 use crate::network::{Announcer, HostLock, Kernel, KernelError, LockError, Monitor, WireError};
@@ -99,9 +100,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     senses::catch_signals(inputs.clone(), rights.clone()).map_err(Error::Signals)?;
     let (restart, back) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let objects = Objects::watch(&clients.objects, &inputs, &restart, &back);
-    let thread = |name, priority| OwnThread::new(name, priority).map_err(Error::Thread);
-    let (rights_thread, hand_thread) = (thread("rights", Priority::Rights)?, thread("hand", Priority::Hand)?);
-    let peers = rights_thread.within(|| Peers::open(&options.node, options.peer_port));
+    let peers = Peers::open(&options.node, options.peer_port);
     let sinks = sinks(&options, &clients, &peers).await?;
     let lease_client =
         |client: &kube::Client| LeaseClient::new(client.clone(), &options.namespace, timing.duration);
@@ -126,7 +125,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
         links.clone(),
         answering,
     );
-    let hand = tokio::spawn(hand_thread.run(drop, move || hand.run(hand_door)));
+    let hand_runtime = own_runtime().map_err(Error::Thread)?;
+    let handling = move || hand_runtime.block_on(hand.run(hand_door));
+    let hand = tokio::spawn(on_own_thread("hand", Priority::Hand, drop, handling));
     tokio::spawn(senses::follow_kernel(monitor, kernel.clone(), inputs.clone(), claimable));
     let leases = LeaseWatch::new(
         clients.leases.clone(),
@@ -146,7 +147,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     tokio::spawn(tell_when_listed(objects.clone(), inputs.clone()));
 
     let metrics = sinks.metrics.clone();
-    let me = NodeName(options.node.clone());
+    let me = NodeName(options.node.as_str().into());
     info!(node = %me, duration = ?timing.duration, renew = ?timing.renew, "starting");
     let outside = Outside {
         performer,
@@ -165,7 +166,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let planner = Planner::new(options.node, objects);
     let agent = Agent::new(machine, me, planner, outside, links);
     let preferred = move |allowed| tell_priority(&metrics, allowed);
-    rights_thread.run(preferred, move || agent.run(door)).await.map_err(Error::Thread)?;
+    let wait = Wait::new(door).map_err(Error::Thread)?;
+    on_own_thread("rights", Priority::Rights, preferred, move || agent.run(wait))
+        .await
+        .map_err(Error::Thread)?;
     // It has heard of all that is to go, and may not be done with it.
     let _ = tokio::time::timeout(TIDYING, hand).await;
     info!("stopped");

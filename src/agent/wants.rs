@@ -40,7 +40,11 @@ pub fn want(me: &str, situation: &Situation<'_>) -> Want {
         Some(_) if situation.held => Want::Hold { rank: 0, addresses },
         None if situation.held => {
             let others = situation.plan.candidates.iter().filter(|node| *node != me);
-            Want::Yield { to: others.cloned().map(NodeName).collect(), must: true, addresses }
+            Want::Yield {
+                to: others.map(|node| NodeName(node.as_str().into())).collect(),
+                must: true,
+                addresses,
+            }
         }
         Some(rank) if situation.guarded && situation.probed && !addresses.is_empty() => {
             Want::Hold { rank: u32::try_from(rank).unwrap_or(u32::MAX), addresses }

@@ -56,7 +56,7 @@ pub struct Args {
 
     /// How long a promise of a witness runs [default: 300ms, or 3s where the kernel's address lifetimes are the fence]
     ///
-    /// The same on every node. Promises are asked for three times as often. With `witness` a node that dies is noticed after
+    /// The same on every node. Promises are asked for again after two fifths of it. With `witness` a node that dies is noticed after
     /// this time.
     #[arg(long, env = "VIRTUALIP_PROMISE_PERIOD", value_name = "DURATION", value_parser = duration::parse)]
     promise_period: Option<Duration>,
@@ -151,12 +151,9 @@ impl Args {
 /// [`AgentError`]: what made it impossible to go on.
 pub fn run(args: &Args, options: Options) -> Result<(), AgentError> {
     log::start(args.log_format, &args.log)?;
-    // The loop that keeps the rights has a thread of its own; these are for everything that it does not wait for.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(AgentError::Runtime)?;
+    // The loop that keeps the rights and the hand have threads of their own; this is for everything that they do not wait for.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AgentError::Runtime)?;
     Ok(runtime.block_on(agent::run(options))?)
 }
 

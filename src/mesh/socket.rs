@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::UdpSocket;
+use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 
 use super::counts::Counts;
@@ -60,6 +60,7 @@ pub struct Mesh {
     table: Table,
     counts: Counts,
     logged: Option<Instant>,
+    deaf_until: Option<Instant>,
     /// One byte more than is taken, so that what is too long shows.
     buffer: Box<[u8; MAX_DATAGRAM + 1]>,
 }
@@ -73,13 +74,13 @@ impl Mesh {
     pub fn open(me: &str, port: u16, counts: Counts) -> Result<Self, MeshError> {
         let tickets = Tickets::new()?;
         let (socket, mapped) = bind(port).map_err(|source| MeshError::Bind { port, source })?;
-        let socket = UdpSocket::from_std(socket).map_err(|source| MeshError::Bind { port, source })?;
         Ok(Self {
             socket,
             mapped,
             table: Table::new(me, tickets),
             counts,
             logged: None,
+            deaf_until: None,
             buffer: Box::new([0; MAX_DATAGRAM + 1]),
         })
     }
@@ -118,18 +119,26 @@ impl Mesh {
         self.table.silence(peer, span, Instant::now())
     }
 
-    /// The next message. What strangers send is counted and dropped here. A call that is given up loses nothing.
-    pub async fn receive(&mut self) -> Delivery {
+    /// What shows that something has arrived; none for a moment after an error, which could show for ever.
+    #[must_use]
+    pub fn ear(&self) -> Option<BorrowedFd<'_>> {
+        self.deaf_until.is_none_or(|end| end <= Instant::now()).then(|| self.socket.as_fd())
+    }
+
+    /// The next message, if one has arrived; does not wait. What strangers send is counted and dropped here.
+    pub fn receive(&mut self) -> Option<Delivery> {
         loop {
-            match self.socket.recv_from(&mut self.buffer[..]).await {
+            match self.socket.recv_from(&mut self.buffer[..]) {
                 Ok((length, source)) => {
                     if let Some(delivery) = self.take(length, source) {
-                        return delivery;
+                        return Some(delivery);
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "nothing can be received from peers");
-                    tokio::time::sleep(PAUSE).await;
+                    self.deaf_until = Some(Instant::now() + PAUSE);
+                    return None;
                 }
             }
         }
@@ -162,8 +171,7 @@ impl Mesh {
     fn flush(&mut self) {
         while let Some(outgoing) = self.table.outgoing() {
             let address = if self.mapped { mapped(outgoing.address) } else { outgoing.address };
-            // Not by way of the runtime, which would ask first whether the socket is ready.
-            let sent = SockRef::from(&self.socket).send_to(&outgoing.bytes, &address.into());
+            let sent = self.socket.send_to(&outgoing.bytes, address);
             self.counts.sent(sent.is_ok());
             self.table.sent(&outgoing.peer, sent.err().map(|error| error.to_string()));
         }
@@ -171,7 +179,7 @@ impl Mesh {
 }
 
 /// A socket that needs no waiting; and whether it is an IPv6 one.
-fn bind(port: u16) -> io::Result<(std::net::UdpSocket, bool)> {
+fn bind(port: u16) -> io::Result<(UdpSocket, bool)> {
     let both = open(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, port).into());
     match both {
         Ok(socket) => Ok((socket, true)),
@@ -181,7 +189,7 @@ fn bind(port: u16) -> io::Result<(std::net::UdpSocket, bool)> {
     }
 }
 
-fn open(domain: Domain, address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+fn open(domain: Domain, address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     if domain == Domain::IPV6 {
         socket.set_only_v6(false)?;

@@ -5,6 +5,7 @@
 //!
 //! *Ready* means that the agent has once known the whole cluster, has once begun an epoch, and that its loop turns. It
 //! stays ready when the API server goes away later, so that a rolling update judges the new agent and not the network.
+//! `/readyz?wait=4` answers as soon as it is, and after so many seconds in any case: who asks so need not ask often.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,15 +14,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// A loop that has not turned for so long hangs. It must turn at least every few seconds, also when idle.
 const HANGS_AFTER: Duration = Duration::from_secs(10);
+
+/// Nobody who asks whether the agent is ready is kept waiting for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// What the agent's loop says of itself. Clones are one.
 #[derive(Clone, Debug)]
@@ -34,6 +39,8 @@ struct Inner {
     turned_ms: AtomicU64,
     synced: AtomicBool,
     begun: AtomicBool,
+    /// Something of the above that makes it ready has come true.
+    progress: Notify,
 }
 
 /// Why the endpoints cannot be served.
@@ -67,6 +74,7 @@ impl Health {
             turned_ms: AtomicU64::new(0),
             synced: AtomicBool::new(false),
             begun: AtomicBool::new(false),
+            progress: Notify::new(),
         }))
     }
 
@@ -77,12 +85,18 @@ impl Health {
 
     /// Every watch has delivered all there is.
     pub fn synced(&self) {
-        self.0.synced.store(true, Ordering::Relaxed);
+        self.reach(&self.0.synced);
     }
 
     /// An epoch has begun.
     pub fn begun(&self) {
-        self.0.begun.store(true, Ordering::Relaxed);
+        self.reach(&self.0.begun);
+    }
+
+    fn reach(&self, stage: &AtomicBool) {
+        if !stage.swap(true, Ordering::SeqCst) {
+            self.0.progress.notify_waiters();
+        }
     }
 
     /// # Errors
@@ -104,13 +118,30 @@ impl Health {
     /// For people: why the agent is not ready.
     fn ready(&self) -> Result<(), String> {
         self.healthy()?;
-        if !self.0.synced.load(Ordering::Relaxed) {
+        if !self.0.synced.load(Ordering::SeqCst) {
             return Err("the watches have not delivered all objects yet".to_owned());
         }
-        if !self.0.begun.load(Ordering::Relaxed) {
+        if !self.0.begun.load(Ordering::SeqCst) {
             return Err("this node has not begun an epoch yet".to_owned());
         }
         Ok(())
+    }
+
+    /// The same as soon as it is ready, and after `patience` in any case.
+    async fn ready_within(&self, patience: Duration) -> Result<(), String> {
+        let ready = async {
+            loop {
+                // Before the look, so that nothing comes true unheard between the two.
+                let progress = self.0.progress.notified();
+                if self.ready().is_ok() {
+                    return;
+                }
+                progress.await;
+            }
+        };
+        // What is to be said if that takes too long is said below.
+        let _ = tokio::time::timeout(patience, ready).await;
+        self.ready()
     }
 }
 
@@ -129,13 +160,23 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, HealthError> {
 pub async fn serve(listener: TcpListener, health: Health, registry: Registry) -> Result<(), HealthError> {
     let router = axum::Router::new()
         .route("/healthz", get(async |State((health, _)): Shared| answer(health.healthy())))
-        .route("/readyz", get(async |State((health, _)): Shared| answer(health.ready())))
+        .route("/readyz", get(readyz))
         .route("/metrics", get(async |State((_, registry)): Shared| scrape(&registry)))
         .with_state((health, Arc::new(registry)));
     axum::serve(listener, router).await.map_err(HealthError::Serve)
 }
 
 type Shared = State<(Health, Arc<Registry>)>;
+
+async fn readyz(uri: Uri, State((health, _)): Shared) -> (StatusCode, String) {
+    answer(health.ready_within(patience(&uri)).await)
+}
+
+/// For how many seconds whoever asks would wait: `?wait=4`.
+fn patience(uri: &Uri) -> Duration {
+    let seconds = uri.query().and_then(|query| query.strip_prefix("wait=")?.parse().ok());
+    seconds.map_or(Duration::ZERO, Duration::from_secs).min(LONGEST_WAIT)
+}
 
 fn answer(state: Result<(), String>) -> (StatusCode, String) {
     match state {
@@ -179,7 +220,7 @@ mod tests {
         assert_eq!(health.ready(), Ok(()));
     }
 
-    async fn fetch(at: SocketAddr, path: &str) -> String {
+    async fn fetch(at: SocketAddr, path: &'static str) -> String {
         let mut stream = TcpStream::connect(at).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: n1\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -198,8 +239,11 @@ mod tests {
         let server = tokio::spawn(serve(listener, health.clone(), registry));
         assert!(fetch(at, "/healthz").await.starts_with("HTTP/1.1 200"));
         assert!(fetch(at, "/readyz").await.starts_with("HTTP/1.1 503"));
+        let waits = tokio::spawn(fetch(at, "/readyz?wait=30"));
         health.synced();
+        assert!(fetch(at, "/readyz?wait=0").await.contains("not begun an epoch"));
         health.begun();
+        assert!(waits.await.unwrap().starts_with("HTTP/1.1 200"), "it is told as soon as it is");
         assert!(fetch(at, "/readyz").await.starts_with("HTTP/1.1 200"));
         let scraped = fetch(at, "/metrics").await;
         assert!(scraped.contains("openmetrics-text") && scraped.contains("virtualip_held 3\n"), "{scraped}");

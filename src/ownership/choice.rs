@@ -64,7 +64,7 @@ mod tests {
         });
         let mut chosen: Vec<String> = choose(&NodeName("me".into()), Some(&"a".into()), candidates.collect())
             .into_iter()
-            .map(|n| n.0)
+            .map(|node| node.to_string())
             .collect();
         chosen.sort();
         chosen

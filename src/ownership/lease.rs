@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::source::Source;
@@ -10,9 +11,9 @@ use super::source::Source;
 /// A resourceVersion. The API server orders all versions of one resource by it.
 pub type Version = u64;
 
-/// The name of a node.
+/// The name of a node: shared, since it goes with every message and into every table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeName(pub String);
+pub struct NodeName(pub Arc<str>);
 
 impl fmt::Display for NodeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +27,7 @@ pub use crate::api::VipKey as Key;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch {
     /// The uid of the node Lease.
-    pub lease: String,
+    pub lease: Arc<str>,
     /// Its `leaseTransitions`.
     pub number: i32,
 }

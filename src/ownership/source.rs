@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn promises_and_votes_cannot_both_have_what_they_need() {
         for others in 1..=4 {
-            let names = (0..others).map(|index| (NodeName(format!("n{index}")), Incarnation(1))).collect();
+            let names =
+                (0..others).map(|index| (NodeName(format!("n{index}").into()), Incarnation(1))).collect();
             let w = Witnesses { round: Nonce::default(), period: Duration::from_secs(1), others: names };
             let all = w.others.len() + 1;
             assert_eq!(w.promises_needed(), all / 2, "with itself a majority of {all}");

@@ -118,7 +118,7 @@ impl Timing {
             retry: Duration::from_millis(50),
             source: Mode::Lease,
             period: PERIOD_LIFETIMES,
-            ask: PERIOD_LIFETIMES / 3,
+            ask: ask_of(PERIOD_LIFETIMES),
         };
         // A renewal needs a moment itself: a tenth of the duration is left for it.
         let lifetime = timing.kernel_lifetime(duration / 30);
@@ -143,10 +143,11 @@ impl Timing {
         }
         // Whole milliseconds, as the Lease states it.
         let period = Duration::from_millis(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
-        Ok(Self { source, period, ask: period / 3, ..self })
+        Ok(Self { source, period, ask: ask_of(period), ..self })
     }
 
-    /// So much before its time a witness is asked by who is awake anyway: nodes that ask each other then wake together.
+    /// So much before its time a witness is asked by who is awake anyway: nodes that ask each other then wake together. It is less
+    /// than the time after which a witness that has not answered is asked again, or that would be in every step.
     #[must_use]
     pub fn early(&self) -> Duration {
         self.ask / 5
@@ -171,6 +172,12 @@ impl Timing {
     pub fn call_timeout(&self) -> Duration {
         self.duration / 6
     }
+}
+
+/// How often a promise that runs for `period` is asked for. Each time costs both nodes something; but a right that is left with less
+/// than half of it would be lost to a busy machine.
+fn ask_of(period: Duration) -> Duration {
+    period * 2 / 5
 }
 
 /// The lifetime in whole seconds that fits into the rest of a right, with the kernel's slack.

@@ -121,11 +121,11 @@ mod tests {
     const START: Time = Time(5_000_000_000);
 
     fn name(text: &str) -> NodeName {
-        NodeName(text.to_owned())
+        NodeName(text.into())
     }
 
     fn holder() -> Holder {
-        Holder { node: name("m"), epoch: Epoch { lease: "u".to_owned(), number: 1 } }
+        Holder { node: name("m"), epoch: Epoch { lease: "u".into(), number: 1 } }
     }
 
     fn round(sequence: u64) -> Nonce {

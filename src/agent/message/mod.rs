@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn epoch() -> impl Strategy<Value = Epoch> {
-        (text(), any::<i32>()).prop_map(|(lease, number)| Epoch { lease, number })
+        (text(), any::<i32>()).prop_map(|(lease, number)| Epoch { lease: lease.into(), number })
     }
 
     fn nonce() -> impl Strategy<Value = Nonce> {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn holder() -> impl Strategy<Value = Holder> {
-        (text(), epoch()).prop_map(|(node, epoch)| Holder { node: NodeName(node), epoch })
+        (text(), epoch()).prop_map(|(node, epoch)| Holder { node: NodeName(node.into()), epoch })
     }
 
     fn message() -> impl Strategy<Value = Message> {

@@ -1,5 +1,6 @@
 //! The parts of a message as bytes: numbers in network order, texts with their length before them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::VipKey;
@@ -118,19 +119,24 @@ impl Wire for Duration {
 }
 
 /// Names of Kubernetes are at most 253 bytes long. What is longer is cut, and names nothing.
-impl Wire for String {
-    fn write(&self, out: &mut Vec<u8>) {
-        let length = u16::try_from(self.len()).unwrap_or(u16::MAX);
-        length.write(out);
-        out.extend_from_slice(&self.as_bytes()[..usize::from(length)]);
-    }
+macro_rules! text {
+    ($($type:ty),+) => {$(
+        impl Wire for $type {
+            fn write(&self, out: &mut Vec<u8>) {
+                let length = u16::try_from(self.len()).unwrap_or(u16::MAX);
+                length.write(out);
+                out.extend_from_slice(&self.as_bytes()[..usize::from(length)]);
+            }
 
-    fn read(bytes: &mut &[u8]) -> Result<Self, MessageError> {
-        let length = u16::read(bytes)?;
-        let text = take(bytes, length.into())?;
-        std::str::from_utf8(text).map(str::to_owned).map_err(|_| MessageError::Nonsense)
-    }
+            fn read(bytes: &mut &[u8]) -> Result<Self, MessageError> {
+                let length = u16::read(bytes)?;
+                let text = take(bytes, length.into())?;
+                std::str::from_utf8(text).map(Self::from).map_err(|_| MessageError::Nonsense)
+            }
+        }
+    )+};
 }
+text!(String, Arc<str>);
 
 impl Wire for NodeName {
     fn write(&self, out: &mut Vec<u8>) {
@@ -138,7 +144,7 @@ impl Wire for NodeName {
     }
 
     fn read(bytes: &mut &[u8]) -> Result<Self, MessageError> {
-        String::read(bytes).map(Self)
+        Wire::read(bytes).map(Self)
     }
 }
 

@@ -71,7 +71,7 @@ impl Api {
         let uid = found.map_or_else(
             || {
                 self.uids += 1;
-                format!("uid{}", self.uids)
+                format!("uid{}", self.uids).into()
             },
             |lease| lease.epoch.lease.clone(),
         );

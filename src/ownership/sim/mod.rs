@@ -43,7 +43,7 @@ fn seconds(at: Instant) -> f64 {
 }
 
 pub(super) fn node_name(index: usize) -> NodeName {
-    NodeName(format!("n{index}"))
+    NodeName(format!("n{index}").into())
 }
 
 /// The number of the node with this name.
