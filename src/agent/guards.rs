@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::input::{Input, Inputs};
@@ -21,6 +22,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Wait after a failure, before the same may be tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Patches under way at once: each takes a connection, and somebody may apply a thousand objects.
+const AT_ONCE: usize = 8;
+
 /// Patches finalizers in the background; each version of an object is patched once.
 #[derive(Clone)]
 pub struct Guards {
@@ -29,13 +33,15 @@ pub struct Guards {
     /// Where patches run: not on the thread of the loop.
     aside: Handle,
     underway: Arc<Mutex<BTreeSet<String>>>,
+    turns: Arc<Semaphore>,
 }
 
 impl Guards {
     /// Guards that patch through `client`, on the runtime that this is called in, and have `inputs` look again after a failure.
     #[must_use]
     pub fn new(client: kube::Client, inputs: Inputs) -> Self {
-        Self { client, inputs, aside: Handle::current(), underway: Arc::default() }
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        Self { client, inputs, aside: Handle::current(), underway: Arc::default(), turns }
     }
 
     /// Puts the finalizer on, or takes it off.
@@ -57,30 +63,30 @@ impl Guards {
         let guards = self.clone();
         let name = object.name_any();
         self.aside.spawn(async move {
+            let Ok(_turn) = guards.turns.acquire().await else { return };
             let patch =
                 Patch::Merge(json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}}));
-            let params = PatchParams::default();
-            let patched = api.patch_metadata(&name, &params, &patch);
-            let failed = match tokio::time::timeout(LIMIT, patched).await {
-                Ok(Ok(_)) => false,
-                // Another version is there, or none: its event leads to the next decision.
-                Ok(Err(kube::Error::Api(status))) if status.code == 409 || status.code == 404 => false,
-                Ok(Err(error)) => {
-                    warn!(vip = name, error = &error as &dyn std::error::Error, "finalizer not changed");
-                    true
-                }
-                Err(_) => {
-                    warn!(vip = name, "no answer to a change of the finalizer");
-                    true
-                }
-            };
-            if failed {
-                tokio::time::sleep(PAUSE).await;
-            }
+            // What it takes is not there before it is its turn.
+            let failed = Box::pin(fails(&api, &name, &patch)).await;
             guards.underway.lock().unwrap_or_else(PoisonError::into_inner).remove(&version);
             if failed {
                 guards.inputs.send(Input::Objects);
             }
         });
     }
+}
+
+/// Patches, and says after a pause whether it is to be tried again.
+async fn fails(api: &Api<VirtualIP>, name: &str, patch: &Patch<serde_json::Value>) -> bool {
+    match tokio::time::timeout(LIMIT, api.patch_metadata(name, &PatchParams::default(), patch)).await {
+        Ok(Ok(_)) => return false,
+        // Another version is there, or none: its event leads to the next decision.
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 || status.code == 404 => return false,
+        Ok(Err(error)) => {
+            warn!(vip = name, error = &error as &dyn std::error::Error, "finalizer not changed");
+        }
+        Err(_) => warn!(vip = name, "no answer to a change of the finalizer"),
+    }
+    tokio::time::sleep(PAUSE).await;
+    true
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, warn};
 
 use super::backoff::{Attempt, Backoff};
@@ -70,7 +70,7 @@ impl Performer {
             Action::Check { key, version, addresses } => {
                 let (titles, inputs) = (self.titles.clone(), self.inputs.clone());
                 let rests = self.title_rests.clone();
-                self.aside.spawn(async move {
+                self.in_turn(async move |_turn| {
                     let attempt = rests.begin();
                     let taken = note(titles.taken(&key, &addresses).await);
                     rest(&rests, attempt, taken.is_some()).await;
@@ -97,10 +97,9 @@ impl Performer {
     }
 
     fn write_title(&self, write: TitleWrite) {
-        let (client, inputs, turns) = (self.titles.clone(), self.inputs.clone(), self.turns.clone());
+        let (client, inputs) = (self.titles.clone(), self.inputs.clone());
         let (soon, metrics, rests) = (self.soon, self.metrics.clone(), self.title_rests.clone());
-        self.aside.spawn(async move {
-            let Ok(turn) = turns.acquire().await else { return };
+        self.in_turn(async move |turn| {
             let attempt = rests.begin();
             let (key, nonce) = (write.key.clone(), write.nonce);
             let tell = |answer| inputs.own(Event::TitleAnswer { key: key.clone(), nonce, answer });
@@ -124,11 +123,23 @@ impl Performer {
         });
     }
 
-    fn read_title(&self, key: VipKey) {
-        let (client, inputs, turns) = (self.titles.clone(), self.inputs.clone(), self.turns.clone());
-        let rests = self.title_rests.clone();
+    /// Runs a request about vip Leases when it is its turn. What it takes to run it is not there before: a thousand may wait.
+    fn in_turn<F>(&self, request: impl FnOnce(OwnedSemaphorePermit) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let turns = self.turns.clone();
         self.aside.spawn(async move {
-            let Ok(_turn) = turns.acquire().await else { return };
+            if let Ok(turn) = turns.acquire_owned().await {
+                Box::pin(request(turn)).await;
+            }
+        });
+    }
+
+    fn read_title(&self, key: VipKey) {
+        let (client, inputs) = (self.titles.clone(), self.inputs.clone());
+        let rests = self.title_rests.clone();
+        self.in_turn(async move |_turn| {
             let attempt = rests.begin();
             let read = note(client.read_title(&key).await);
             if read.is_none() {

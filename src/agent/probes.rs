@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -23,6 +25,9 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// How long one probe waits for an answer: RFC 5227 would wait for seconds; a host that is up answers in milliseconds.
 const WITHIN: Duration = Duration::from_millis(200);
 
+/// `VirtualIP`s that are probed at once: each has sockets of its own meanwhile, and somebody may apply a thousand.
+const AT_ONCE: usize = 32;
+
 #[derive(Clone, Copy, Debug)]
 enum Probe {
     Waiting(Instant),
@@ -33,20 +38,29 @@ enum Probe {
 }
 
 /// The probes of all `VirtualIP`s that were never assigned.
-#[derive(Debug, Default)]
-pub struct Probes(BTreeMap<VipKey, Probe>);
+#[derive(Debug)]
+pub struct Probes {
+    all: BTreeMap<VipKey, Probe>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self { all: BTreeMap::new(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+}
 
 impl Probes {
     /// Whether nobody answered.
     #[must_use]
     pub fn clear(&self, key: &VipKey) -> bool {
-        matches!(self.0.get(key), Some(Probe::Clear))
+        matches!(self.all.get(key), Some(Probe::Clear))
     }
 
     /// The host that has an address, if one answered the last time.
     #[must_use]
     pub fn foreign(&self, key: &VipKey) -> Option<(IpAddr, Mac)> {
-        match self.0.get(key)? {
+        match self.all.get(key)? {
             Probe::Foreign(address, mac, _) => Some((*address, *mac)),
             Probe::Running(before) => *before,
             Probe::Waiting(_) | Probe::Clear => None,
@@ -57,7 +71,7 @@ impl Probes {
     pub fn begin(&mut self, key: &VipKey, rank: usize) -> bool {
         let now = Instant::now();
         let steps = u32::try_from(rank).unwrap_or(u32::MAX).min(16);
-        let probe = self.0.entry(key.clone()).or_insert(Probe::Waiting(now + STEP_IN * steps));
+        let probe = self.all.entry(key.clone()).or_insert(Probe::Waiting(now + STEP_IN * steps));
         let before = match probe {
             Probe::Waiting(at) if *at <= now => None,
             Probe::Foreign(address, mac, at) if *at <= now => Some((*address, *mac)),
@@ -73,7 +87,7 @@ impl Probes {
             None => Probe::Clear,
             Some((address, mac)) => Probe::Foreign(address, mac, Instant::now() + AGAIN),
         };
-        self.0.insert(key.clone(), result);
+        self.all.insert(key.clone(), result);
     }
 
     /// When the next probe is due.
@@ -83,29 +97,37 @@ impl Probes {
             Probe::Waiting(at) | Probe::Foreign(_, _, at) => Some(*at),
             Probe::Running(_) | Probe::Clear => None,
         };
-        self.0.values().filter_map(at).min()
+        self.all.values().filter_map(at).min()
     }
 
     /// Forgets what need not be probed any more.
     pub fn keep(&mut self, wanted: impl Fn(&VipKey) -> bool) {
-        self.0.retain(|key, _| wanted(key));
+        self.all.retain(|key, _| wanted(key));
+    }
+
+    /// Probes all addresses of `key` at once, each on its interface, on the runtime `aside`, when it is its turn, and tells the loop.
+    pub fn start(&self, aside: &Handle, key: VipKey, places: Vec<(Link, IpAddr)>, inputs: Inputs) {
+        let turns = self.turns.clone();
+        aside.spawn(async move {
+            let Ok(_turn) = turns.acquire().await else { return };
+            // What it takes is not there before it is its turn.
+            let foreign = Box::pin(foreign(&places)).await;
+            inputs.send(Input::Probed { key, foreign });
+        });
     }
 }
 
-/// Probes all addresses of `key` at once, each on its interface, on the runtime `aside`, and tells the loop.
-pub fn start(aside: &Handle, key: VipKey, places: Vec<(Link, IpAddr)>, inputs: Inputs) {
-    aside.spawn(async move {
-        let probes = places.iter().map(|(link, address)| async move {
-            match probe(link, *address, WITHIN).await {
-                Ok(mac) => Some((*address, mac?)),
-                Err(error) => {
-                    // Better no probe than no address: the Lease still keeps our own nodes apart.
-                    warn!(%address, error = &error as &dyn std::error::Error, "cannot look for a foreign host");
-                    None
-                }
+/// The host that has one of these addresses, if one answers.
+async fn foreign(places: &[(Link, IpAddr)]) -> Option<(IpAddr, Mac)> {
+    let probes = places.iter().map(|(link, address)| async move {
+        match probe(link, *address, WITHIN).await {
+            Ok(mac) => Some((*address, mac?)),
+            Err(error) => {
+                // Better no probe than no address: the Lease still keeps our own nodes apart.
+                warn!(%address, error = &error as &dyn std::error::Error, "cannot look for a foreign host");
+                None
             }
-        });
-        let foreign = join_all(probes).await.into_iter().flatten().next();
-        inputs.send(Input::Probed { key, foreign });
+        }
     });
+    join_all(probes).await.into_iter().flatten().next()
 }

@@ -547,7 +547,7 @@ impl Agent {
             let targets = Target::these(&object.spec, &self.planner.labels(), &entitled);
             let found = |target: &Target| Some((target.link(&self.links).ok()?.clone(), target.ip()));
             let places = targets.iter().filter_map(found).collect();
-            super::probes::start(&self.outside.aside, key, places, self.outside.inputs.clone());
+            self.planner.probes.start(&self.outside.aside, key, places, self.outside.inputs.clone());
         }
     }
 

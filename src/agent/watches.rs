@@ -48,14 +48,14 @@ impl Objects {
         Self {
             vips: follow(
                 "virtualips",
-                move || watcher(vips.clone(), config()).boxed(),
+                move || watcher(vips.clone(), config()).modify(lighten).boxed(),
                 inputs,
                 restart,
                 back,
             ),
             vipnodes: follow(
                 "virtualipnodes",
-                move || watcher(vipnodes.clone(), config()).boxed(),
+                move || watcher(vipnodes.clone(), config()).modify(lighten).boxed(),
                 inputs,
                 restart,
                 back,
@@ -81,10 +81,15 @@ impl Objects {
     }
 }
 
+/// Takes off who wrote which field, which is the larger part of a small object; there may be thousands.
+fn lighten(object: &mut impl kube::Resource) {
+    object.meta_mut().managed_fields = None;
+}
+
 /// Takes off what makes a Node large: images, conditions, volumes.
 fn trim(node: &mut Node) {
     node.spec = None;
-    node.metadata.managed_fields = None;
+    lighten(node);
     node.metadata.annotations = None;
     let addresses = node.status.take().and_then(|status| status.addresses);
     node.status = Some(NodeStatus { addresses, ..NodeStatus::default() });

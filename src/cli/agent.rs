@@ -145,6 +145,9 @@ impl Args {
     }
 }
 
+/// For what the kernel makes wait, such as the end of connections and of packet sockets.
+const BLOCKING_THREADS: usize = 16;
+
 /// Runs the agent until it is told to stop.
 ///
 /// # Errors
@@ -152,8 +155,11 @@ impl Args {
 pub fn run(args: &Args, options: Options) -> Result<(), AgentError> {
     log::start(args.log_format, &args.log)?;
     // The loop that keeps the rights and the hand have threads of their own; this is for everything that they do not wait for.
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AgentError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .map_err(AgentError::Runtime)?;
     Ok(runtime.block_on(agent::run(options))?)
 }
 
