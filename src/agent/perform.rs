@@ -14,6 +14,7 @@ use super::input::Inputs;
 use super::lease_client::{LeaseClient, LeaseError};
 use crate::api::VipKey;
 use crate::observe::metrics::{ApiWrite, Metrics, Outcome};
+use crate::observe::urgent::Urgent;
 use crate::ownership::{Action, Answer, Event, NodeName, NodeWrite, TitleWrite};
 
 /// Requests about vip Leases that may be under way at once, so that hundreds of them cannot hold up each other past
@@ -38,6 +39,8 @@ pub struct Performer {
     title_rests: Backoff,
     inputs: Inputs,
     metrics: Metrics,
+    /// What is only told waits for writes of vip Leases.
+    urgent: Urgent,
     /// Where requests run: not on the thread of the loop.
     aside: Handle,
 }
@@ -51,13 +54,13 @@ impl Performer {
         titles: LeaseClient,
         soon: Duration,
         inputs: Inputs,
-        metrics: Metrics,
+        (metrics, urgent): (Metrics, Urgent),
         back: &Arc<Notify>,
     ) -> Self {
         let turns = Arc::new(Semaphore::new(TITLES_AT_ONCE));
         let rests = || Backoff::until(back.clone(), LONGEST_WAIT);
         let (life_rests, title_rests, aside) = (rests(), rests(), Handle::current());
-        Self { life, titles, turns, soon, life_rests, title_rests, inputs, metrics, aside }
+        Self { life, titles, turns, soon, life_rests, title_rests, inputs, metrics, urgent, aside }
     }
 
     /// Starts what `action` asks of the API server; gives back what it asks of somebody else.
@@ -99,12 +102,15 @@ impl Performer {
     fn write_title(&self, write: TitleWrite) {
         let (client, inputs) = (self.titles.clone(), self.inputs.clone());
         let (soon, metrics, rests) = (self.soon, self.metrics.clone(), self.title_rests.clone());
+        let urgent = self.urgent.clone();
         self.in_turn(async move |turn| {
-            let attempt = rests.begin();
+            let (attempt, under_way) = (rests.begin(), urgent.begin());
             let (key, nonce) = (write.key.clone(), write.nonce);
             let tell = |answer| inputs.own(Event::TitleAnswer { key: key.clone(), nonce, answer });
             let mut call = pin!(timed(client.write_title(&write), ApiWrite::VipLease, &metrics));
-            let Some(answer) = answer_soon(soon, &mut call, tell).await else {
+            let answer = answer_soon(soon, &mut call, tell).await;
+            drop(under_way);
+            let Some(answer) = answer else {
                 drop(turn);
                 return tell(call.await);
             };

@@ -16,7 +16,7 @@ fn performer(fake: &Fake) -> (Performer, UnboundedReceiver<Input>) {
     let (inputs, door) = Inputs::new();
     let client = || LeaseClient::new(fake.client(), "virtualip-system", LEASE);
     let back = Arc::default();
-    (Performer::new(client(), client(), LEASE / 6, inputs, registry().0, &back), door)
+    (Performer::new(client(), client(), LEASE / 6, inputs, (registry().0, Urgent::default()), &back), door)
 }
 
 fn renewal(sequence: u64) -> Action {

@@ -34,6 +34,7 @@ use crate::api::{VirtualIPNode, VirtualIPNodeSpec};
 use crate::network::{Announcer, HostLock, Kernel, KernelError, LockError, Monitor, WireError};
 use crate::observe::health::{self, Health, HealthError};
 use crate::observe::metrics::{self, Metrics};
+use crate::observe::urgent::Urgent;
 use crate::observe::{Datagrams, StatusWriter, events};
 use crate::ownership::{Machine, NodeName};
 
@@ -101,7 +102,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let (restart, back) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let objects = Objects::watch(&clients.objects, &inputs, &restart, &back);
     let peers = Peers::open(&options.node, options.peer_port);
-    let sinks = sinks(&options, &clients, &peers).await?;
+    let urgent = Urgent::default();
+    let sinks = sinks(&options, &clients, &peers, &urgent).await?;
     let lease_client =
         |client: &kube::Client| LeaseClient::new(client.clone(), &options.namespace, timing.duration);
     let performer = Performer::new(
@@ -109,7 +111,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         lease_client(&clients.titles),
         timing.call_timeout(),
         inputs.clone(),
-        sinks.metrics.clone(),
+        (sinks.metrics.clone(), urgent),
         &back,
     );
 
@@ -207,15 +209,15 @@ async fn lock() -> Result<HostLock, Error> {
     }
 }
 
-async fn sinks(options: &Options, clients: &Clients, peers: &Peers) -> Result<Sinks, Error> {
+async fn sinks(options: &Options, clients: &Clients, peers: &Peers, urgent: &Urgent) -> Result<Sinks, Error> {
     let (metrics, mut registry) = metrics::registry();
     registry.register_collector(Box::new(Datagrams::new(peers.counts())));
     let (health, statuses) = (Health::new(), StatusWriter::default());
     let listener = health::bind(options.listen).await?;
     tokio::spawn(health::serve(listener, health.clone(), registry));
-    tokio::spawn(statuses.clone().run(clients.objects.clone(), metrics.clone()));
+    tokio::spawn(statuses.clone().run(clients.objects.clone(), metrics.clone(), urgent.clone()));
     let (events, sender) = events::recorder(&options.node, &metrics);
-    tokio::spawn(sender.run(clients.objects.clone()));
+    tokio::spawn(sender.run(clients.objects.clone(), urgent.clone()));
     Ok(Sinks { statuses, events, metrics, health })
 }
 

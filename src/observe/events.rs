@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::event_series::{Send, Series};
 use super::metrics::{ApiWrite, Metrics, Outcome};
+use super::urgent::Urgent;
 
 /// Reasons of Events that are not also reasons of conditions (`api::conditions::reasons` has the others).
 pub mod reasons {
@@ -93,9 +94,10 @@ impl Recorder {
 }
 
 impl Sender {
-    /// Sends until every recorder is gone. Needs `create` and `patch` on `events.events.k8s.io`.
-    pub async fn run(mut self, client: Client) {
+    /// Sends until every recorder is gone, when nothing `urgent` is under way. Needs `create` and `patch` on `events.events.k8s.io`.
+    pub async fn run(mut self, client: Client, urgent: Urgent) {
         while let Some(note) = self.queue.recv().await {
+            urgent.over().await;
             let now = Instant::now();
             match self.series.next(&note, now, Timestamp::now()) {
                 Some(send) => self.send(client.clone(), &note, send).await,
@@ -165,7 +167,7 @@ mod tests {
         let mut fake = Fake::answering([201, 200]);
         let (metrics, _) = crate::observe::metrics::registry();
         let (recorder, sender) = recorder("n1", &metrics);
-        let task = tokio::spawn(sender.run(fake.client()));
+        let task = tokio::spawn(sender.run(fake.client(), Urgent::default()));
         recorder.tell(note("n1 answers"));
         let seen = fake.next().await;
         assert_eq!(

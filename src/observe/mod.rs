@@ -17,6 +17,7 @@ mod right;
 mod status;
 mod status_writer;
 mod text;
+pub mod urgent;
 
 pub use datagrams::Datagrams;
 pub use node_status::{NodeFacts, node_status};

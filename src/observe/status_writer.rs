@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::metrics::{ApiWrite, Metrics, Outcome};
 use super::pending::Pending;
+use super::urgent::Urgent;
 use crate::api::conditions::types;
 use crate::api::names::FIELD_MANAGER;
 use crate::api::{GROUP, VERSION, VipKey, VirtualIP, VirtualIPNode, VirtualIPNodeStatus, VirtualIPStatus};
@@ -82,9 +83,10 @@ impl StatusWriter {
         change(&mut self.0.work.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes, for ever. Needs `patch` on the status of both kinds.
-    pub async fn run(self, client: Client, metrics: Metrics) {
+    /// Writes, for ever, when nothing `urgent` is under way. Needs `patch` on the status of both kinds.
+    pub async fn run(self, client: Client, metrics: Metrics, urgent: Urgent) {
         loop {
+            urgent.over().await;
             let Some((subject, job)) = self.with_work(|work| work.pending.take(Instant::now())) else {
                 self.wait().await;
                 continue;

@@ -27,7 +27,7 @@ fn running(fake: &Fake) -> (StatusWriter, tokio::task::JoinSet<()>) {
     let writer = StatusWriter::default();
     let mut tasks = tokio::task::JoinSet::new();
     let (metrics, _) = crate::observe::metrics::registry();
-    tasks.spawn(writer.clone().run(fake.client(), metrics));
+    tasks.spawn(writer.clone().run(fake.client(), metrics, Urgent::default()));
     (writer, tasks)
 }
 
