@@ -16,6 +16,9 @@ use std::{fs, net::IpAddr, path::Path, time::Duration};
 /// Debian's program.
 const PROGRAM: &str = "/usr/sbin/keepalived";
 
+/// Where it notes which process it is, the first and the one for VRRP.
+const PID_FILES: [&str; 2] = ["keepalived.pid", "vrrp.pid"];
+
 /// Where it announces.
 const INTERFACE: &str = "eth1";
 
@@ -39,7 +42,7 @@ impl Keepalived {
                 .doing(|| format!("write {}", file.display()))?;
             let pid = |name: &str| node.host.file(name).to_string_lossy().into_owned();
             let words = [PROGRAM, "--dont-fork", "--log-console", "--vrrp", "--use-file"].map(str::to_owned);
-            let files = ["--pid", "--vrrp_pid"].into_iter().zip(["keepalived.pid", "vrrp.pid"]);
+            let files = ["--pid", "--vrrp_pid"].into_iter().zip(PID_FILES);
             let files = files.flat_map(|(flag, name)| [flag.to_owned(), pid(name)]);
             let words = words.into_iter().chain([file.to_string_lossy().into_owned()]).chain(files).collect();
             Ok(Daemon::new(&node.host, "keepalived", words))
@@ -55,6 +58,17 @@ impl Keepalived {
     /// When it does not start.
     pub fn run(&self) -> Result<()> {
         self.0.iter().try_for_each(Daemon::start)
+    }
+
+    /// The end of what each of them has said.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let last = |daemon: &Daemon| {
+            let text = fs::read_to_string(daemon.log()).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            format!("{}\n{}\n", daemon.log().display(), lines[lines.len().saturating_sub(8)..].join("\n"))
+        };
+        self.0.iter().map(last).collect()
     }
 
     /// Ends it everywhere, and waits until the addresses are gone.
@@ -73,6 +87,18 @@ impl Keepalived {
 }
 
 impl Node {
+    /// What a node without power loses with its `/run`: where the file is left, and some other process has the number in it by
+    /// then, keepalived does not start again.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn forget_keepalived(&self) -> Result<()> {
+        let files = PID_FILES.iter().map(|name| self.host.file(name));
+        files
+            .filter(|file| file.exists())
+            .try_for_each(|file| fs::remove_file(&file).doing(|| format!("remove {}", file.display())))
+    }
+
     /// Sends a signal to the node's keepalived, all of its processes or the first.
     ///
     /// # Errors

@@ -146,16 +146,13 @@ impl Peers {
         self.mesh.as_ref()?.ear()
     }
 
-    /// The next message, if one has arrived.
+    /// Takes the next datagram, if one has arrived, and gives the message in it, if there is one.
     pub fn next(&mut self) -> Option<(NodeName, Message)> {
-        let mesh = self.mesh.as_mut()?;
-        loop {
-            let delivery = mesh.receive()?;
-            match message::decode(&delivery.payload) {
-                Ok(message) => return Some((NodeName(delivery.from), message)),
-                Err(error) => debug!(from = %delivery.from, %error, "a message is dropped"),
-            }
-        }
+        let delivery = self.mesh.as_mut()?.receive()?;
+        message::decode(&delivery.payload)
+            .inspect_err(|error| debug!(from = %delivery.from, %error, "a message is dropped"))
+            .ok()
+            .map(|message| (NodeName(delivery.from), message))
     }
 
     /// Why no node can be talked to; none: those of [`Peers::news`] can.

@@ -125,21 +125,16 @@ impl Mesh {
         self.deaf_until.is_none_or(|end| end <= Instant::now()).then(|| self.socket.as_fd())
     }
 
-    /// The next message, if one has arrived; does not wait. What strangers send is counted and dropped here.
+    /// Takes the next datagram, if one has arrived, and gives the message in it, if there is one; does not wait. What strangers send is
+    /// counted and dropped here: one at a time, so that a flood of it keeps the caller from nothing else.
     pub fn receive(&mut self) -> Option<Delivery> {
-        loop {
-            match self.socket.recv_from(&mut self.buffer[..]) {
-                Ok((length, source)) => {
-                    if let Some(delivery) = self.take(length, source) {
-                        return Some(delivery);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "nothing can be received from peers");
-                    self.deaf_until = Some(Instant::now() + PAUSE);
-                    return None;
-                }
+        match self.socket.recv_from(&mut self.buffer[..]) {
+            Ok((length, source)) => self.take(length, source),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "nothing can be received from peers");
+                self.deaf_until = Some(Instant::now() + PAUSE);
+                None
             }
         }
     }
