@@ -57,18 +57,16 @@ impl Keepalived {
     /// # Errors
     /// When it does not start.
     pub fn run(&self) -> Result<()> {
-        self.0.iter().try_for_each(Daemon::start)
-    }
-
-    /// The end of what each of them has said.
-    #[must_use]
-    pub fn last_words(&self) -> String {
-        let last = |daemon: &Daemon| {
-            let text = fs::read_to_string(daemon.log()).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            format!("{}\n{}\n", daemon.log().display(), lines[lines.len().saturating_sub(8)..].join("\n"))
-        };
-        self.0.iter().map(last).collect()
+        for daemon in self.0.iter().filter(|daemon| !daemon.is_running()) {
+            for file in PID_FILES.map(|name| daemon.log().with_file_name(name)) {
+                // As after a power-off, with which `/run` goes: it does not start where some process has the number in it.
+                if file.exists() {
+                    fs::remove_file(&file).doing(|| format!("remove {}", file.display()))?;
+                }
+            }
+            daemon.start()?;
+        }
+        Ok(())
     }
 
     /// Ends it everywhere, and waits until the addresses are gone.
@@ -87,18 +85,6 @@ impl Keepalived {
 }
 
 impl Node {
-    /// What a node without power loses with its `/run`: where the file is left, and some other process has the number in it by
-    /// then, keepalived does not start again.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn forget_keepalived(&self) -> Result<()> {
-        let files = PID_FILES.iter().map(|name| self.host.file(name));
-        files
-            .filter(|file| file.exists())
-            .try_for_each(|file| fs::remove_file(&file).doing(|| format!("remove {}", file.display())))
-    }
-
     /// Sends a signal to the node's keepalived, all of its processes or the first.
     ///
     /// # Errors

@@ -8,11 +8,11 @@ use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::input::{Input, Inputs};
 use super::planner::guarded;
+use super::turns::Turns;
 use crate::api::VirtualIP;
 use crate::api::names::FINALIZER_HELD;
 
@@ -33,14 +33,14 @@ pub struct Guards {
     /// Where patches run: not on the thread of the loop.
     aside: Handle,
     underway: Arc<Mutex<BTreeSet<String>>>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Guards {
     /// Guards that patch through `client`, on the runtime that this is called in, and have `inputs` look again after a failure.
     #[must_use]
     pub fn new(client: kube::Client, inputs: Inputs) -> Self {
-        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        let turns = Turns::new(AT_ONCE);
         Self { client, inputs, aside: Handle::current(), underway: Arc::default(), turns }
     }
 
@@ -62,12 +62,10 @@ impl Guards {
         }
         let guards = self.clone();
         let name = object.name_any();
-        self.aside.spawn(async move {
-            let Ok(_turn) = guards.turns.acquire().await else { return };
+        self.turns.spawn(&self.aside, async move |_turn| {
             let patch =
                 Patch::Merge(json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}}));
-            // What it takes is not there before it is its turn.
-            let failed = Box::pin(fails(&api, &name, &patch)).await;
+            let failed = fails(&api, &name, &patch).await;
             guards.underway.lock().unwrap_or_else(PoisonError::into_inner).remove(&version);
             if failed {
                 guards.inputs.send(Input::Objects);

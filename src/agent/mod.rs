@@ -32,6 +32,7 @@ pub(crate) mod schedule;
 mod senses;
 mod start;
 pub(crate) mod target;
+mod turns;
 mod underway;
 pub mod uninstall;
 mod wait;

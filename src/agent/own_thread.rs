@@ -1,5 +1,5 @@
 //! Threads of their own for the loop and for the hand. Nothing else runs on them: what waits for the API server, or is no hurry,
-//! runs on the runtime's threads. Where the system allows it, they run before all ordinary threads, so that a busy machine is
+//! runs on the main thread. Where the system allows it, they run before all ordinary threads, so that a busy machine is
 //! no dead one, and an address is not held up on its way from one node to another.
 
 use std::{io, thread};

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use super::backoff::{Attempt, Backoff};
 use super::input::Inputs;
 use super::lease_client::{LeaseClient, LeaseError};
+use super::turns::Turns;
 use crate::api::VipKey;
 use crate::observe::metrics::{ApiWrite, Metrics, Outcome};
 use crate::observe::urgent::Urgent;
@@ -30,7 +31,7 @@ pub struct Performer {
     life: LeaseClient,
     /// Everything about vip Leases.
     titles: LeaseClient,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     /// How long an answer is waited for before its outcome counts as unknown.
     soon: Duration,
     /// What the machine tries again comes no sooner than this lets it: the answer that an attempt failed is held back. That
@@ -57,7 +58,7 @@ impl Performer {
         (metrics, urgent): (Metrics, Urgent),
         back: &Arc<Notify>,
     ) -> Self {
-        let turns = Arc::new(Semaphore::new(TITLES_AT_ONCE));
+        let turns = Turns::new(TITLES_AT_ONCE);
         let rests = || Backoff::until(back.clone(), LONGEST_WAIT);
         let (life_rests, title_rests, aside) = (rests(), rests(), Handle::current());
         Self { life, titles, turns, soon, life_rests, title_rests, inputs, metrics, urgent, aside }
@@ -73,7 +74,7 @@ impl Performer {
             Action::Check { key, version, addresses } => {
                 let (titles, inputs) = (self.titles.clone(), self.inputs.clone());
                 let rests = self.title_rests.clone();
-                self.in_turn(async move |_turn| {
+                self.turns.spawn(&self.aside, async move |_turn| {
                     let attempt = rests.begin();
                     let taken = note(titles.taken(&key, &addresses).await);
                     rest(&rests, attempt, taken.is_some()).await;
@@ -103,7 +104,7 @@ impl Performer {
         let (client, inputs) = (self.titles.clone(), self.inputs.clone());
         let (soon, metrics, rests) = (self.soon, self.metrics.clone(), self.title_rests.clone());
         let urgent = self.urgent.clone();
-        self.in_turn(async move |turn| {
+        self.turns.spawn(&self.aside, async move |turn| {
             let (attempt, under_way) = (rests.begin(), urgent.begin());
             let (key, nonce) = (write.key.clone(), write.nonce);
             let tell = |answer| inputs.own(Event::TitleAnswer { key: key.clone(), nonce, answer });
@@ -129,23 +130,10 @@ impl Performer {
         });
     }
 
-    /// Runs a request about vip Leases when it is its turn. What it takes to run it is not there before: a thousand may wait.
-    fn in_turn<F>(&self, request: impl FnOnce(OwnedSemaphorePermit) -> F + Send + 'static)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let turns = self.turns.clone();
-        self.aside.spawn(async move {
-            if let Ok(turn) = turns.acquire_owned().await {
-                Box::pin(request(turn)).await;
-            }
-        });
-    }
-
     fn read_title(&self, key: VipKey) {
         let (client, inputs) = (self.titles.clone(), self.inputs.clone());
         let rests = self.title_rests.clone();
-        self.in_turn(async move |_turn| {
+        self.turns.spawn(&self.aside, async move |_turn| {
             let attempt = rests.begin();
             let read = note(client.read_title(&key).await);
             if read.is_none() {

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::input::{Input, Inputs};
+use super::turns::Turns;
 use crate::api::VipKey;
 use crate::network::{Link, Mac, probe};
 
@@ -41,12 +40,12 @@ enum Probe {
 #[derive(Debug)]
 pub struct Probes {
     all: BTreeMap<VipKey, Probe>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Default for Probes {
     fn default() -> Self {
-        Self { all: BTreeMap::new(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { all: BTreeMap::new(), turns: Turns::new(AT_ONCE) }
     }
 }
 
@@ -107,11 +106,8 @@ impl Probes {
 
     /// Probes all addresses of `key` at once, each on its interface, on the runtime `aside`, when it is its turn, and tells the loop.
     pub fn start(&self, aside: &Handle, key: VipKey, places: Vec<(Link, IpAddr)>, inputs: Inputs) {
-        let turns = self.turns.clone();
-        aside.spawn(async move {
-            let Ok(_turn) = turns.acquire().await else { return };
-            // What it takes is not there before it is its turn.
-            let foreign = Box::pin(foreign(&places)).await;
+        self.turns.spawn(aside, async move |_turn| {
+            let foreign = foreign(&places).await;
             inputs.send(Input::Probed { key, foreign });
         });
     }
