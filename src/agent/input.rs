@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 
+use super::scene::Prospect;
 use crate::api::VipKey;
 use crate::mesh::KeyRing;
 use crate::network::{Links, Mac};
@@ -21,6 +22,8 @@ pub enum Input {
     Objects,
     /// All those objects were listed once.
     Listed,
+    /// A plan was made.
+    Planned(Prospect),
     /// The interfaces of this node.
     Links(Links),
     /// The kernel lost an address that carried our mark.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{Api, DeleteParams, ListParams, PostParams, Preconditions};
 
 use super::codec::{self, CodecError, Seen};
@@ -159,7 +160,10 @@ impl LeaseClient {
         Ok((version, seen))
     }
 
-    async fn put(&self, lease: Lease, expect: Expect) -> Result<Lease, LeaseError> {
+    async fn put(&self, mut lease: Lease, expect: Expect) -> Result<Lease, LeaseError> {
+        // An empty entry has the API server forget who set which field: nobody merges these objects, and working that out
+        // is a good part of what a write costs it.
+        lease.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
         let name = lease.metadata.name.clone().unwrap_or_default();
         let params = PostParams::default();
         match expect {

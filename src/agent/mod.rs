@@ -28,6 +28,7 @@ mod realtime;
 mod report;
 mod right;
 mod run;
+mod scene;
 pub(crate) mod schedule;
 mod senses;
 mod start;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
@@ -10,33 +9,19 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::time::Instant;
 
-use super::entitlement::{Claimant, Entitlement, entitle};
 use super::facts;
 use super::probes::Probes;
+use super::scene::{Known, Planned, Scene};
 use super::target::Target;
-use super::wants::{Situation, steward, want};
+use super::wants::{Situation, want};
 use super::watches::Objects;
 use crate::api::names::FINALIZER_HELD;
 use crate::api::{ConflictDetection, NodeInterface, VipKey, VirtualIP, WhenNotOwner};
 use crate::network::Links;
 use crate::ownership::{Event, Machine, NodeName, Time, Want};
-use crate::placement::{NodeFacts, Plan, VipFacts, plan};
 
 /// How long a `VirtualIP` that the kernel refused here is left to other nodes.
 const TROUBLE: Duration = Duration::from_secs(10);
-
-/// One `VirtualIP`, as planned.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    /// The object; none when only its Lease is left.
-    pub object: Option<Arc<VirtualIP>>,
-    /// Where it may live.
-    pub plan: Plan,
-    /// The addresses it may ask for.
-    pub entitlement: Entitlement,
-    /// Whether this node tidies up, and reports, where nobody holds it.
-    pub steward: bool,
-}
 
 /// What a node does for `VirtualIP`s that it does not, or not yet, hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,20 +32,6 @@ pub struct Attended {
     pub prepare: BTreeSet<u32>,
     /// Interfaces, by index, that carry an address, or will if it comes here, and those that would answer for it besides.
     pub fence: BTreeSet<u32>,
-}
-
-/// What the planner is told beside the objects.
-pub struct Circumstances<'a> {
-    /// The ownership machine.
-    pub machine: &'a Machine,
-    /// Now.
-    pub now: Time,
-    /// The interfaces of this node.
-    pub interfaces: &'a [NodeInterface],
-    /// Whether this agent stops.
-    pub leaving: bool,
-    /// Whether everything is being uninstalled.
-    pub uninstalling: bool,
 }
 
 /// The plan of the moment.
@@ -166,32 +137,46 @@ impl Planner {
         [troubles, self.probes.next()].into_iter().flatten().min()
     }
 
-    /// Makes the plan again and says what changed.
-    pub fn replan(&mut self, around: &Circumstances<'_>) -> Vec<Event> {
-        let objects: BTreeMap<VipKey, Arc<VirtualIP>> =
-            self.objects.vips.state().into_iter().map(|object| (object.key(), object)).collect();
-        let vips: Vec<VipFacts> = objects
-            .iter()
-            .filter_map(|(key, object)| facts::vip(object, holder(around.machine, key, around.now)))
-            .collect();
-        let mut plans = plan(&vips, &self.placed(around));
-        let mut shares = entitle(&claimants(&objects, around.machine));
-        let leftovers = around.machine.titles().map(|(key, _)| key.clone());
-        let keys: BTreeSet<VipKey> = objects.keys().cloned().chain(leftovers).collect();
-        self.planned = keys
-            .into_iter()
-            .map(|key| {
-                let live = around.machine.live().filter(|node| !(around.leaving && *node.0 == *self.me));
-                let planned = Planned {
-                    object: objects.get(&key).cloned(),
-                    plan: plans.remove(&key).unwrap_or_default(),
-                    entitlement: shares.remove(&key).unwrap_or_default(),
-                    steward: steward(&key, live).is_some_and(|node| *node.0 == *self.me),
-                };
-                (key, planned)
-            })
-            .collect();
-        self.changes(around)
+    /// What the plan is to be made from, as of now.
+    #[must_use]
+    pub fn scene(&self, machine: &Machine, now: Time, interfaces: &[NodeInterface], leaving: bool) -> Scene {
+        Scene {
+            me: self.me.clone(),
+            objects: self.objects.clone(),
+            live: machine.live().cloned().collect(),
+            titles: machine
+                .titles()
+                .map(|(key, title)| (key.clone(), Known::of(machine, title, now)))
+                .collect(),
+            interfaces: facts::interfaces(interfaces),
+            leaving,
+        }
+    }
+
+    /// A plan is made: what is not in it any more is forgotten, and left to others.
+    pub fn begin(&mut self, plan: &BTreeMap<VipKey, Planned>) -> Vec<Event> {
+        self.planned.retain(|key, _| plan.contains_key(key));
+        let gone = self.wants.extract_if(.., |key, _| !plan.contains_key(key));
+        gone.map(|(key, _)| Event::Wanted { key, want: Want::Abstain }).collect()
+    }
+
+    /// What it says of `key`, if this node wants something else now.
+    pub fn follow(
+        &mut self,
+        key: VipKey,
+        planned: Planned,
+        machine: &Machine,
+        uninstalling: bool,
+    ) -> Option<Event> {
+        let want = self.want(&key, &planned, machine, uninstalling);
+        self.planned.insert(key.clone(), planned);
+        let same = self.wants.insert(key.clone(), want.clone()).is_some_and(|before| before == want);
+        (!same).then_some(Event::Wanted { key, want })
+    }
+
+    /// It is followed: who was assigned once needs no probe any more.
+    pub fn settle(&mut self, machine: &Machine) {
+        self.probes.keep(|key| self.planned.contains_key(key) && machine.title(key).is_none());
     }
 
     /// All Node objects.
@@ -200,61 +185,22 @@ impl Planner {
         &self.objects.nodes
     }
 
-    /// Live nodes and those with an object, with this node's own interfaces as they are now.
-    fn placed(&self, around: &Circumstances<'_>) -> Vec<NodeFacts> {
-        let objects = self.objects.nodes.state();
-        let own = self.objects.vipnodes.state();
-        let live: BTreeSet<&str> = around.machine.live().map(|node| &*node.0).collect();
-        let mut names: BTreeSet<String> = live.iter().map(|&name| name.to_owned()).collect();
-        names.extend(own.iter().map(|node| node.name_any()));
-        names
-            .into_iter()
-            .map(|name| {
-                let object = objects.iter().find(|node| node.name_any() == name);
-                let published = own.iter().find(|node| node.name_any() == name);
-                let alive = live.contains(name.as_str());
-                let mut facts =
-                    facts::node(&name, alive, object.map(AsRef::as_ref), published.map(AsRef::as_ref));
-                if name == self.me {
-                    facts.leaving = around.leaving;
-                    facts.interfaces = Some(facts::interfaces(around.interfaces));
-                }
-                facts
-            })
-            .collect()
-    }
-
-    fn changes(&mut self, around: &Circumstances<'_>) -> Vec<Event> {
-        let mut events = Vec::new();
-        let mut wants = BTreeMap::new();
-        for (key, planned) in &self.planned {
-            let known = around.machine.title(key).is_some();
-            let deleting =
-                planned.object.as_ref().is_none_or(|object| object.metadata.deletion_timestamp.is_some());
-            let situation = Situation {
-                plan: &planned.plan,
-                entitlement: &planned.entitlement,
-                held: around.machine.holds(key),
-                deleting: deleting || around.uninstalling,
-                guarded: planned.object.as_ref().is_some_and(|object| guarded(object)),
-                probed: known
-                    || self.probes.clear(key)
-                    || planned.object.as_ref().is_some_and(|object| !wants_probe(object)),
-                troubled: self.troubled(key).is_some(),
-                steward: planned.steward,
-            };
-            let want = want(&self.me, &situation);
-            if self.wants.get(key) != Some(&want) {
-                events.push(Event::Wanted { key: key.clone(), want: want.clone() });
-            }
-            wants.insert(key.clone(), want);
-        }
-        for key in self.wants.keys().filter(|key| !wants.contains_key(key)) {
-            events.push(Event::Wanted { key: key.clone(), want: Want::Abstain });
-        }
-        self.wants = wants;
-        self.probes.keep(|key| self.planned.contains_key(key) && around.machine.title(key).is_none());
-        events
+    fn want(&self, key: &VipKey, planned: &Planned, machine: &Machine, uninstalling: bool) -> Want {
+        let object = planned.object.as_deref();
+        let deleting = object.is_none_or(|object| object.metadata.deletion_timestamp.is_some());
+        let situation = Situation {
+            plan: &planned.plan,
+            entitlement: &planned.entitlement,
+            held: machine.holds(key),
+            deleting: deleting || uninstalling,
+            guarded: object.is_some_and(guarded),
+            probed: machine.title(key).is_some()
+                || self.probes.clear(key)
+                || object.is_some_and(|object| !wants_probe(object)),
+            troubled: self.troubled(key).is_some(),
+            steward: planned.steward,
+        };
+        want(&self.me, &situation)
     }
 }
 
@@ -262,25 +208,6 @@ impl Planner {
 #[must_use]
 pub fn wants_probe(object: &VirtualIP) -> bool {
     object.spec.conflict_detection != ConflictDetection::None
-}
-
-/// The node that holds `key` in a living epoch.
-fn holder(machine: &Machine, key: &VipKey, now: Time) -> Option<String> {
-    let title = machine.title(key)?;
-    if machine.free(title, now) {
-        return None;
-    }
-    title.content.holder.as_ref().map(|holder| holder.node.to_string())
-}
-
-fn claimants(objects: &BTreeMap<VipKey, Arc<VirtualIP>>, machine: &Machine) -> Vec<Claimant> {
-    let claimant = |(key, object): (&VipKey, &Arc<VirtualIP>)| Claimant {
-        key: key.clone(),
-        addresses: object.spec.parsed_addresses().unwrap_or_default(),
-        granted: machine.title(key).map(|title| title.content.granted.clone()).unwrap_or_default(),
-        created: object.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
-    };
-    objects.iter().filter(|(_, object)| object.metadata.deletion_timestamp.is_none()).map(claimant).collect()
 }
 
 /// Whether the finalizer is there.

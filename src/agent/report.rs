@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as WallTime;
 use k8s_openapi::jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::deadline::now;
 use super::peers::Peers;
-use super::planner::{Planned, Planner};
+use super::planner::Planner;
 use super::right::Standing;
+use super::scene::Planned;
 use super::target::Target;
 use super::underway::Underway;
 use super::watches::Objects;
@@ -216,24 +218,25 @@ impl Report {
         self.event(key, Severity::Warning, conditions::ERROR, format!("{} cannot answer: {reason}", self.me));
     }
 
-    /// The plan was made again: writes what has changed in the statuses that are this node's to write.
-    pub fn planned(&mut self, machine: &Machine, planner: &Planner, links: &Links) {
-        self.claims.retain(|_, (_, _, at)| at.elapsed() < CLAIM_SHOWN);
-        let wall = WallTime(Timestamp::now());
-        for (key, planned) in &planner.planned {
-            let Some(object) = &planned.object else { continue };
-            let reports = self.reports(key, planned, machine);
-            // Asked also where another node reports: what was under way here is over then.
-            let waits = self.underway.waits(key, reports && self.under_way(key, planned, machine, planner));
-            if !reports || waits {
-                continue;
-            }
-            let facts = self.facts(key, object, planned, machine, planner, links);
-            if let Some(status) = status(object, &facts, &wall) {
-                self.sinks.statuses.write_virtual_ip(object, &status);
-            }
-            self.warn_once(key, &facts);
+    /// What the plan says of `key` goes into its status, where this node reports.
+    pub fn one(&mut self, key: &VipKey, plan: &Planned, machine: &Machine, planner: &Planner, links: &Links) {
+        let Some(object) = &plan.object else { return };
+        let reports = self.reports(key, plan, machine);
+        // Asked also where another node reports: what was under way here is over then.
+        let waits = self.underway.waits(key, reports && self.under_way(key, plan, machine, planner));
+        if !reports || waits {
+            return;
         }
+        let facts = self.facts(key, object, plan, machine, planner, links);
+        if let Some(status) = status(object, &facts, &WallTime(Timestamp::now())) {
+            self.sinks.statuses.write_virtual_ip(object, &status);
+        }
+        self.warn_once(key, &facts);
+    }
+
+    /// It has said everything.
+    pub fn planned(&mut self, planner: &Planner) {
+        self.claims.retain(|_, (_, _, at)| at.elapsed() < CLAIM_SHOWN);
         self.warned.retain(|key, _| planner.planned.contains_key(key));
         self.underway.keep(|key| planner.planned.contains_key(key));
     }
@@ -285,7 +288,8 @@ impl Report {
         let content = title.map(|title| &title.content);
         let held = machine.holds(key);
         let foreign = planner.probes.foreign(key);
-        let claim = self.claims.get(key).map(|(address, mac, _)| (*address, *mac));
+        let claim = self.claims.get(key).filter(|(.., at)| at.elapsed() < CLAIM_SHOWN);
+        let claim = claim.map(|(address, mac, _)| (*address, *mac));
         let labels = planner.labels();
         Facts {
             owner: machine
@@ -405,8 +409,7 @@ impl Report {
     }
 
     fn event(&self, key: &VipKey, severity: Severity, reason: &'static str, message: String) {
-        let object = self.objects.vips.state().into_iter().find(|object| object.key() == *key);
-        if let Some(object) = object {
+        if let Some(object) = self.objects.vips.get(&ObjectRef::new(&key.name).within(&key.namespace)) {
             let regarding = object.object_ref(&());
             self.sinks.events.tell(Note { regarding, severity, reason, message });
         }

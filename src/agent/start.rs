@@ -25,7 +25,7 @@ use super::perform::Performer;
 use super::planner::Planner;
 use super::realtime::{self, Priority};
 use super::report::{Report, Sinks};
-use super::run::{Agent, Outside};
+use super::run::{Agent, Outside, planning};
 use super::senses;
 use super::uninstall::{self, Rights};
 use super::wait::Wait;
@@ -161,6 +161,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         guards: Guards::new(clients.objects.clone(), inputs.clone()),
         restart,
         peers,
+        scenes: planning(inputs.clone()).map_err(Error::Thread)?,
         report: Report::new(me.clone(), objects.clone(), sinks, fence),
         inputs,
     };

@@ -102,6 +102,7 @@ impl Machine {
         }
         let mut lapsed = self.life.lapse(now, &self.timing, &mut out);
         let touched = self.touched(&event, now);
+        let first = self.is_first(&touched);
         let (before, calm) = (self.foundation(now), self.is_calm(&event));
         self.take(event, now, &mut out);
         // An answer may come after the right that it gives has ended.
@@ -118,9 +119,7 @@ impl Machine {
             let same = self.foundation(now) == before && !lapsed;
             let touched = if same { touched } else { Touched::All };
             self.decide(&touched, calm, now, &mut out);
-            if touched != Touched::None {
-                self.look_ahead();
-            }
+            self.look_ahead(&touched, first);
         }
         out
     }
@@ -318,10 +317,23 @@ impl Machine {
         all.any(|at| self.seats_decided < at && at <= now)
     }
 
-    /// Looks when the next seat is due.
-    fn look_ahead(&mut self) {
-        let all = self.seats.values().flat_map(|seat| seat.wakes(&self.timing));
-        self.seats_due = all.filter(|at| *at > self.seats_decided).min();
+    /// Whether it is for this seat that they are due next.
+    fn is_first(&self, touched: &Touched) -> bool {
+        let Touched::One(key) = touched else { return false };
+        let seat = self.seats.get(key);
+        seat.is_some_and(|seat| seat.wakes(&self.timing).any(|at| Some(at) == self.seats_due))
+    }
+
+    /// Looks when the next seat is due. Of a thousand only the one that was `touched` is looked at, unless it was the `first`.
+    fn look_ahead(&mut self, touched: &Touched, first: bool) {
+        let due = |seat: &Seat| seat.wakes(&self.timing).filter(|at| *at > self.seats_decided).min();
+        self.seats_due = match touched {
+            Touched::None => return,
+            Touched::One(key) if !first => {
+                self.seats_due.into_iter().chain(self.seats.get(key).and_then(due)).min()
+            }
+            Touched::One(_) | Touched::All => self.seats.values().filter_map(due).min(),
+        };
     }
 
     fn leave(&mut self) {

@@ -607,7 +607,7 @@ impl Seat {
             }
             Want::Hold { rank, addresses } if !cx.leaving && self.silent() => {
                 let deleting = self.title().is_some_and(|title| title.deleting);
-                if deleting || cx.now < since + cx.timing.grace * *rank {
+                if deleting || cx.now < since + cx.timing.turn * *rank {
                     let retires = deleting && awaiting.is_none();
                     return retires.then_some((Why::Retire, TitleContent::default()));
                 }
@@ -628,7 +628,8 @@ impl Seat {
     /// When [`Seat::decide`] may have something to do without any event.
     pub(super) fn wakes(&self, timing: &Timing) -> impl Iterator<Item = Time> {
         let claim = match (&self.want, self.free_since) {
-            (Some(Want::Hold { rank, .. }), Some(since)) => Some(since + timing.grace * *rank),
+            // The best placed one had nothing to wait for.
+            (Some(Want::Hold { rank, .. }), Some(since)) if *rank > 0 => Some(since + timing.turn * *rank),
             _ => None,
         };
         let offer = self.offered.as_ref().map(|(_, since)| *since + timing.offer);

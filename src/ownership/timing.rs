@@ -19,8 +19,11 @@ pub struct Timing {
     pub idle_duration: Duration,
     /// How long a node owns nothing before it renews slowly.
     pub idle_after: Duration,
-    /// A node placed `n`-th waits `n` times this long before it claims or closes in place of a better one.
+    /// A node placed `n`-th waits `n` times this long before it closes in place of a better one.
     pub grace: Duration,
+    /// And this before it claims: a better one that lives may have hundreds to claim first, and claims of the same ones only make
+    /// that take longer.
+    pub turn: Duration,
     /// How long an offer may stay unaccepted before another successor is asked.
     pub offer: Duration,
     /// Wait after a failed or conflicting write.
@@ -114,6 +117,7 @@ impl Timing {
             idle_duration: duration * 10,
             idle_after: duration * 5,
             grace: Duration::from_millis(250),
+            turn: Duration::from_secs(2),
             offer: Duration::from_millis(500),
             retry: Duration::from_millis(50),
             source: Mode::Lease,

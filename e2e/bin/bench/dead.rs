@@ -13,9 +13,9 @@ use std::{net::IpAddr, thread, time::Duration};
 
 /// `VirtualIP`s, and addresses of each.
 const SHAPES: [(u16, u16); 2] = [(1000, 1), (63, 16)];
-/// The client asks for so many of them, evenly chosen: it asks for two thousand addresses a second in all, and for all of
+/// The client asks for so many of them, evenly chosen: it asks for a thousand addresses a second in all, and for all of
 /// a thousand so rarely that a silence would look half a second longer than it was.
-const ASKED: usize = 100;
+const ASKED: usize = 50;
 /// How often it asks for each.
 const PACE: Duration = Duration::from_millis(50);
 /// How long the client asks on: a second answer might come late.

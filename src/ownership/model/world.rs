@@ -81,6 +81,7 @@ impl Setting {
             idle_duration: ticks(6),
             idle_after: Duration::from_secs(1 << 30),
             grace: nearly(1),
+            turn: nearly(1),
             offer: nearly(2),
             retry: nearly(1),
             source: Mode::Lease,

@@ -1,6 +1,8 @@
 //! The agent's loop: one input after the other through the ownership machine, its actions out to the API server
 //! and the kernel.
 
+mod planning;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,31 +22,23 @@ use super::input::{Input, Inputs};
 use super::inventory;
 use super::peers::Peers;
 use super::perform::Performer;
-use super::planner::{Attended, Circumstances, Planner};
+use super::planner::{Attended, Planner};
 use super::report::{Here, Report};
+use super::scene::Scene;
 use super::target::Target;
 use super::wait::Wait;
 use crate::api::{ConflictDetection, NodeInterface, VipKey};
 use crate::network::fence::Gates;
 use crate::network::{Kernel, Links, Mac, Setup, Spot};
 use crate::ownership::{Action, Event, Machine, NodeName, Time, TitleWrite, Why};
+use planning::Plans;
+pub use planning::planning;
 
 /// After SIGTERM: how long handovers may take before everything left is silenced.
 const HANDOVER: Duration = Duration::from_millis(1200);
 
 /// After that: how long closing the epoch may take.
 const CLOSING: Duration = Duration::from_millis(200);
-
-/// Plans are made at most this often, unless a node came or went.
-const PLAN_PAUSE: Duration = Duration::from_millis(5);
-
-/// What comes together with a change, as the word that an address is silent does with the change of its Lease, is heard before
-/// plans are made anew.
-const PLAN_DELAY: Duration = Duration::from_millis(1);
-
-/// And so many times as long as the last plan took is left for everything else: with many objects, on a slow machine, plans
-/// must not keep the answers waiting that renew the right.
-const PLAN_SHARE: u32 = 4;
 
 /// The hand hears at least this often that the right goes on: it then also looks whether the fence is where it was put.
 const EXTENSIONS: Duration = Duration::from_secs(5);
@@ -64,6 +58,8 @@ pub struct Outside {
     pub deadline: Deadline,
     /// The gates of single addresses, where the fence is exact.
     pub gates: Option<Gates>,
+    /// The thread that makes plans.
+    pub scenes: std::sync::mpsc::Sender<Scene>,
     /// Finalizers of `VirtualIP`s.
     pub guards: Guards,
     /// The agents of other nodes.
@@ -90,9 +86,7 @@ pub struct Agent {
     /// The objects were listed once: before that nothing is concluded from what is missing.
     listed: bool,
     live: BTreeSet<NodeName>,
-    plan_due: Option<Instant>,
-    /// No plan before this, unless a node came or went.
-    plan_rest: Instant,
+    plans: Plans,
     uninstalling: bool,
     leaving: Option<Instant>,
     abandoned: bool,
@@ -124,8 +118,7 @@ impl Agent {
             links,
             listed: false,
             live: BTreeSet::new(),
-            plan_due: None,
-            plan_rest: Instant::now(),
+            plans: Plans::default(),
             uninstalling: false,
             leaving: None,
             abandoned: false,
@@ -143,7 +136,9 @@ impl Agent {
     pub fn run(mut self, mut wait: Wait) {
         while !self.done {
             let timer = self.next_timer();
-            match wait.next(self.outside.peers.ear(), timer) {
+            // What is left of a plan is not waited for.
+            let until = if self.plans.goes_on() { Instant::now() } else { timer };
+            match wait.next(self.outside.peers.ear(), until) {
                 Poll::Ready(Some(input)) => self.take(input),
                 Poll::Ready(None) => return,
                 Poll::Pending => {}
@@ -156,6 +151,7 @@ impl Agent {
                 self.step(Event::Tick);
             }
             self.outside.report.turned(Instant::now().saturating_duration_since(timer));
+            self.follow_plan();
             self.plan_if_due();
             let here = Here { interfaces: &self.interfaces, links: &self.links, peers: &self.outside.peers };
             self.outside.report.node_in_time(&self.machine, &here);
@@ -188,6 +184,7 @@ impl Agent {
                 self.plan_now();
             }
             Input::Uninstall => self.uninstall(),
+            Input::Planned(prospect) => self.planned(prospect),
             Input::Links(links) => self.links(links),
             Input::Gone { link, address } => self.order(Order::Gone { link, net: address }),
             Input::Usable { link, address } => self.order(Order::Usable { link, net: address }),
@@ -322,41 +319,6 @@ impl Agent {
         Target::these(&spec, &self.planner.labels(), addresses)
     }
 
-    /// What is up follows a spec, or labels of this node, that have changed.
-    fn handle(&mut self) {
-        let Self { handled, planner, .. } = self;
-        let labels = planner.labels();
-        let mut orders = Vec::new();
-        for (key, before) in handled {
-            let object = planner.planned.get(key).and_then(|planned| planned.object.as_ref());
-            let Some(object) = object else { continue };
-            let addresses = before.iter().map(Target::ip).collect();
-            let targets = Target::these(&object.spec, &labels, &addresses);
-            if *before != targets {
-                before.clone_from(&targets);
-                orders.push(Order::Handle { key: key.clone(), targets });
-            }
-        }
-        for order in orders {
-            self.order(order);
-        }
-    }
-
-    /// What this node does for `VirtualIP`s that it does not, or not yet, hold.
-    fn attend(&mut self) {
-        let leaving = self.leaving.is_some() || self.uninstalling;
-        let mut attended = self.planner.attend(&self.machine, &self.links, leaving);
-        if self.uninstalling {
-            attended.fence.clear();
-        }
-        if self.attended.as_ref() != Some(&attended) {
-            self.order(Order::Loopback(attended.loopback.clone()));
-            self.order(Order::Prepare(attended.prepare.clone()));
-            self.order(Order::Fence(attended.fence.clone()));
-            self.attended = Some(attended);
-        }
-    }
-
     /// What a former life left in the kernel: adopted where a Lease says that it was ours, else removed.
     fn take_inventory(&mut self) {
         let marked = match self.outside.aside.block_on(self.outside.kernel.marked()) {
@@ -477,80 +439,6 @@ impl Agent {
         }
     }
 
-    fn plan_soon(&mut self) {
-        let due = self.plan_rest.max(Instant::now() + PLAN_DELAY);
-        self.plan_due = Some(self.plan_due.map_or(due, |planned| planned.min(due)));
-    }
-
-    fn plan_now(&mut self) {
-        self.plan_due = Some(Instant::now());
-    }
-
-    fn plan_if_due(&mut self) {
-        let overdue = self.overdue().is_some_and(|at| at <= Instant::now());
-        if !self.listed || !(overdue || self.plan_due.is_some_and(|due| due <= Instant::now())) {
-            return;
-        }
-        let Ok(now) = now() else { return };
-        self.plan_due = None;
-        let began = Instant::now();
-        let around = Circumstances {
-            machine: &self.machine,
-            now,
-            interfaces: &self.interfaces,
-            leaving: self.leaving.is_some(),
-            uninstalling: self.uninstalling,
-        };
-        for event in self.planner.replan(&around) {
-            self.step(event);
-        }
-        self.guard();
-        self.probe();
-        self.handle();
-        self.attend();
-        self.outside.report.planned(&self.machine, &self.planner, &self.links);
-        let here = Here { interfaces: &self.interfaces, links: &self.links, peers: &self.outside.peers };
-        self.outside.report.node(&self.machine, &here);
-        self.plan_rest = Instant::now() + PLAN_PAUSE.max(began.elapsed() * PLAN_SHARE);
-    }
-
-    /// Puts finalizers on where this node is the first to assign, and takes them off where nobody holds any more.
-    fn guard(&self) {
-        for (key, planned) in &self.planner.planned {
-            let Some(object) = &planned.object else { continue };
-            let deleting = object.metadata.deletion_timestamp.is_some() || self.uninstalling;
-            if deleting {
-                if planned.steward && self.machine.title(key).is_none() {
-                    self.outside.guards.set(object, false);
-                }
-            } else if self.leaving.is_none() && super::planner::best(planned, &self.me) {
-                self.outside.guards.set(object, true);
-            }
-        }
-    }
-
-    /// Looks for foreign hosts before a first assignment.
-    fn probe(&mut self) {
-        let mut due = Vec::new();
-        for (key, planned) in &self.planner.planned {
-            let (Some(object), None) = (&planned.object, self.machine.title(key)) else { continue };
-            let Some(rank) = planned.plan.rank(&self.me.0) else { continue };
-            let probed = self.planner.probes.clear(key) || !super::planner::wants_probe(object);
-            let fresh = object.metadata.deletion_timestamp.is_none() && !probed;
-            // Where another object has the address, one of our own nodes would answer.
-            let entitled = &planned.entitlement.addresses;
-            if fresh && !entitled.is_empty() && self.planner.probes.begin(key, rank) {
-                due.push((key.clone(), object.clone(), entitled.clone()));
-            }
-        }
-        for (key, object, entitled) in due {
-            let targets = Target::these(&object.spec, &self.planner.labels(), &entitled);
-            let found = |target: &Target| Some((target.link(&self.links).ok()?.clone(), target.ip()));
-            let places = targets.iter().filter_map(found).collect();
-            self.planner.probes.start(&self.outside.aside, key, places, self.outside.inputs.clone());
-        }
-    }
-
     fn uninstall(&mut self) {
         if !self.uninstalling {
             info!("everything is being uninstalled: all addresses are released");
@@ -564,8 +452,10 @@ impl Agent {
             info!("stopping: handing over");
             self.leaving = Some(Instant::now() + HANDOVER);
             self.plan_now();
-            self.plan_if_due();
-            self.step(Event::Leave);
+            if !self.listed {
+                // There is no plan, and nothing to hand over.
+                self.step(Event::Leave);
+            }
         }
     }
 
@@ -589,8 +479,8 @@ impl Agent {
             Some(Instant::now() + at.since(now))
         });
         let leave = self.leaving.map(|due| if self.abandoned { due + CLOSING } else { due });
-        let plan = self.plan_due.filter(|_| self.listed);
-        [machine, leave, plan, self.overdue()].into_iter().flatten().fold(idle, Instant::min)
+        let plan = self.plans.next(self.overdue()).filter(|_| self.listed);
+        [machine, leave, plan].into_iter().flatten().fold(idle, Instant::min)
     }
 
     /// When a plan must be made, or told, although nothing happened.
