@@ -52,8 +52,10 @@ pub fn planning(inputs: Inputs) -> io::Result<mpsc::Sender<Scene>> {
 
 /// What the loop knows of its plans.
 pub(super) struct Plans {
+    /// One is to be made then, whatever else there is to do.
     due: Option<Instant>,
-    /// No plan before this, unless a node came or went.
+    /// One is to be made then, or after the rest.
+    soon: Option<Instant>,
     rest: Instant,
     stage: Stage,
     /// The time that the last plan has taken.
@@ -84,14 +86,16 @@ enum Stage {
 
 impl Default for Plans {
     fn default() -> Self {
-        Self { due: None, rest: Instant::now(), stage: Stage::Done, spent: Duration::ZERO }
+        Self { due: None, soon: None, rest: Instant::now(), stage: Stage::Done, spent: Duration::ZERO }
     }
 }
 
 impl Plans {
     /// When a plan is to be made; none while one is.
     pub(super) fn next(&self, overdue: Option<Instant>) -> Option<Instant> {
-        matches!(self.stage, Stage::Done).then(|| self.due.into_iter().chain(overdue).min()).flatten()
+        let soon = self.soon.map(|soon| soon.max(self.rest));
+        let due = [self.due, soon, overdue].into_iter().flatten().min();
+        due.filter(|_| matches!(self.stage, Stage::Done))
     }
 
     /// Whether more is to be done about the last one.
@@ -101,12 +105,12 @@ impl Plans {
 }
 
 impl Agent {
-    /// After the pause that is due to everything else.
+    /// Has a plan made when everything else has had its time.
     pub(super) fn plan_soon(&mut self) {
-        let due = self.plans.rest.max(Instant::now() + DELAY);
-        self.plans.due = Some(self.plans.due.map_or(due, |planned| planned.min(due)));
+        self.plans.soon.get_or_insert_with(|| Instant::now() + DELAY);
     }
 
+    /// Has a plan made as soon as none is under way: a node came or went.
     pub(super) fn plan_now(&mut self) {
         self.plans.due = Some(Instant::now());
     }
@@ -118,7 +122,7 @@ impl Agent {
             return;
         }
         let Ok(now) = now() else { return };
-        self.plans.due = None;
+        (self.plans.due, self.plans.soon) = (None, None);
         let leaving = self.leaving.is_some();
         let scene = self.planner.scene(&self.machine, now, &self.interfaces, leaving);
         // The thread has ended only if the process is about to.
