@@ -221,3 +221,39 @@ pub fn guarded(object: &VirtualIP) -> bool {
 pub fn best(planned: &Planned, node: &NodeName) -> bool {
     planned.plan.rank(&node.0) == Some(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::entitlement::Entitlement;
+    use crate::ownership::Timing;
+    use crate::placement::Plan;
+
+    #[test]
+    fn only_what_has_changed_is_told_and_what_is_gone_is_left_to_others() {
+        let timing = Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap();
+        let machine = Machine::new(NodeName("n1".into()), timing, 1);
+        let mut planner = Planner::new("n1".into(), Objects::nothing());
+        let key = VipKey::new("shop", "web");
+        // Only its Lease is left.
+        let left = |steward| Planned {
+            object: None,
+            plan: Plan::default(),
+            entitlement: Entitlement::default(),
+            steward,
+        };
+        let follow =
+            |planner: &mut Planner, steward| planner.follow(key.clone(), left(steward), &machine, false);
+        let told = follow(&mut planner, false);
+        assert!(
+            matches!(told, Some(Event::Wanted { want: Want::Retire { steward: false }, .. })),
+            "{told:?}"
+        );
+        assert_eq!(follow(&mut planner, false), None);
+        let told = follow(&mut planner, true);
+        assert!(matches!(told, Some(Event::Wanted { want: Want::Retire { steward: true }, .. })), "{told:?}");
+        let gone = planner.begin(&BTreeMap::new());
+        assert_eq!(gone, [Event::Wanted { key, want: Want::Abstain }]);
+        assert!(planner.planned.is_empty());
+    }
+}

@@ -70,6 +70,13 @@ impl Objects {
         }
     }
 
+    /// Before anything was listed.
+    #[cfg(test)]
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { vips: store().0, vipnodes: store().0, nodes: store().0 }
+    }
+
     /// Returns when all of them were listed once.
     pub async fn ready(&self) {
         // An error says that the watch has ended, as everything does then.

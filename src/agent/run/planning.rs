@@ -141,6 +141,9 @@ impl Agent {
 
     /// Goes on with the plan for a while.
     pub(super) fn follow_plan(&mut self) {
+        if !self.plans.goes_on() {
+            return;
+        }
         let began = Instant::now();
         while self.plans.goes_on() && began.elapsed() < SLICE {
             self.plans.stage = match mem::replace(&mut self.plans.stage, Stage::Done) {
@@ -251,5 +254,46 @@ impl Agent {
         let found = |target: &Target| Some((target.link(&self.links).ok()?.clone(), target.ip()));
         let places = targets.iter().filter_map(found).collect();
         self.planner.probes.start(&self.outside.aside, key.clone(), places, self.outside.inputs.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::planner::Planner;
+    use crate::agent::watches::Objects;
+    use crate::ownership::{Machine, NodeName, Time, Timing};
+
+    fn machine() -> Machine {
+        let timing = Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap();
+        Machine::new(NodeName("n1".into()), timing, 1)
+    }
+
+    #[test]
+    fn what_comes_soon_waits_for_the_rest_and_what_is_due_for_nothing_but_the_last_plan() {
+        let now = Instant::now();
+        let rest = now + Duration::from_secs(1);
+        let calm = Plans { rest, ..Plans::default() };
+        assert_eq!(calm.next(None), None);
+        assert_eq!(calm.next(Some(now)), Some(now), "it was put off until then");
+        let soon = Plans { soon: Some(now), rest, ..Plans::default() };
+        assert_eq!(soon.next(None), Some(rest));
+        let due = Plans { due: Some(now), ..soon };
+        assert_eq!(due.next(None), Some(now));
+        let asked = Plans { stage: Stage::Asked, ..due };
+        assert_eq!(asked.next(Some(now)), None);
+    }
+
+    #[test]
+    fn a_plan_is_made_elsewhere_and_comes_in_by_the_door_of_the_loop() {
+        let (inputs, mut door) = Inputs::new();
+        let scenes = planning(inputs).unwrap();
+        let scene =
+            Planner::new("n1".into(), Objects::nothing()).scene(&machine(), Time::default(), &[], false);
+        scenes.send(scene).unwrap();
+        let Some(Input::Planned(prospect)) = door.blocking_recv() else { panic!() };
+        assert!(prospect.planned.is_empty());
+        drop(scenes);
+        assert!(door.blocking_recv().is_none(), "the thread ends with the loop");
     }
 }
