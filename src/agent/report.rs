@@ -219,7 +219,14 @@ impl Report {
     }
 
     /// What the plan says of `key` goes into its status, where this node reports.
-    pub fn one(&mut self, key: &VipKey, plan: &Planned, machine: &Machine, planner: &Planner, links: &Links) {
+    pub fn virtual_ip(
+        &mut self,
+        key: &VipKey,
+        plan: &Planned,
+        machine: &Machine,
+        planner: &Planner,
+        links: &Links,
+    ) {
         let Some(object) = &plan.object else { return };
         let reports = self.reports(key, plan, machine);
         // Asked also where another node reports: what was under way here is over then.
@@ -234,8 +241,8 @@ impl Report {
         self.warn_once(key, &facts);
     }
 
-    /// It has said everything.
-    pub fn planned(&mut self, planner: &Planner) {
+    /// What is in no plan any more is forgotten.
+    pub fn keep_planned(&mut self, planner: &Planner) {
         self.claims.retain(|_, (_, _, at)| at.elapsed() < CLAIM_SHOWN);
         self.warned.retain(|key, _| planner.planned.contains_key(key));
         self.underway.keep(|key| planner.planned.contains_key(key));

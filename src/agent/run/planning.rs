@@ -56,6 +56,7 @@ pub(super) struct Plans {
     due: Option<Instant>,
     /// One is to be made then, or after the rest.
     soon: Option<Instant>,
+    /// No plan before this, unless one is due.
     rest: Instant,
     stage: Stage,
     /// The time that the last plan has taken.
@@ -188,7 +189,7 @@ impl Agent {
         let next = self.planner.planned.range::<VipKey, _>((after, Bound::Unbounded)).next();
         let Some((key, planned)) = next.map(|(key, planned)| (key.clone(), planned.clone())) else {
             self.attend();
-            self.outside.report.planned(&self.planner);
+            self.outside.report.keep_planned(&self.planner);
             let here = Here { interfaces: &self.interfaces, links: &self.links, peers: &self.outside.peers };
             self.outside.report.node(&self.machine, &here);
             return Stage::Done;
@@ -196,7 +197,7 @@ impl Agent {
         self.guard(&key, &planned);
         self.probe(&key, &planned);
         self.handle(&key, &planned);
-        self.outside.report.one(&key, &planned, &self.machine, &self.planner, &self.links);
+        self.outside.report.virtual_ip(&key, &planned, &self.machine, &self.planner, &self.links);
         Stage::Tidied { last: Some(key) }
     }
 
