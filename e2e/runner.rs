@@ -87,11 +87,16 @@ fn one(shared: &Mutex<Shared>, Case { name, test, .. }: Case) -> Result<(), Fail
     let cluster = shared.cluster.insert(cluster);
     let start = Instant::now();
     let ended = catch_unwind(AssertUnwindSafe(|| test(cluster)));
-    if !matches!(ended, Ok(Ok(()))) {
+    let took = start.elapsed();
+    let well = matches!(ended, Ok(Ok(())));
+    if !well {
         snapshot(cluster, name);
     }
-    let (took, start) = (start.elapsed(), Instant::now());
+    let start = Instant::now();
     let cleaned = clean(cluster);
+    if well && cleaned.is_err() {
+        snapshot(cluster, name);
+    }
     eprintln!("{name}: {took:.1?}, and {:.1?} to clean up", start.elapsed());
     let seen = cluster.seen().take();
     shared.seen.push((name, seen));

@@ -80,6 +80,15 @@ impl Node {
         self.kubelet.signal(Signal::SIGCONT)
     }
 
+    /// SIGKILLs the kubelet and starts it again; pods live on.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart_kubelet(&self) -> Result<()> {
+        self.kubelet.kill();
+        self.kubelet.start()
+    }
+
     /// Kills everything on the node at one instant (kubelet, containerd, shims, every container, kube-proxy) but its
     /// kernel: what is configured there stays. [`Node::start_programs`] is the way back.
     ///

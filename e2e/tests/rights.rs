@@ -5,17 +5,20 @@ use crate::{
     lab::{
         Cluster, Result,
         deploy::{NAMESPACE, manifests},
+        run::until,
     },
     runner::{LABEL, Outcome},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, error::Error, fs};
+use std::{collections::BTreeSet, error::Error, fs, time::Duration};
 
 super::tests![the_agents_use_every_right_they_have_and_ask_for_no_other];
 
 /// The agents' own Secret.
 const KEYS: &str = "virtualip-keys";
+/// How long they may take to make it after they have become ready.
+const KEYS_MADE: Duration = Duration::from_secs(30);
 
 /// Scope, group, resource and verb.
 type Right = (&'static str, String, String, String);
@@ -37,6 +40,9 @@ fn the_agents_use_every_right_they_have_and_ask_for_no_other(lab: &Cluster) -> O
 
 /// Everything that happens to a `VirtualIP` and concerns the API server.
 fn live(lab: &Cluster) -> Result<()> {
+    until("the agents have made their keys", KEYS_MADE, || {
+        lab.kubectl(&["get", "secret", KEYS, "-n", NAMESPACE]).map(Some)
+    })?;
     // Keys that make no sense are written anew.
     let broken = r#"{"data": {"current": "bm9uZQ=="}}"#;
     lab.kubectl(&["patch", "secret", KEYS, "-n", NAMESPACE, "--patch", broken])?;
