@@ -54,13 +54,13 @@ image: deps
 	@$(LAB) image
 
 # Beside the tests: the binary that ships, which is linked on one processor, and then clippy, which has what tests that wait for their
-# cluster leave, in a directory of its own, since cargo locks it.
+# cluster leave, in a directory of its own, since cargo locks it. Examples are checked by clippy only, and built by whoever runs one.
 test: deps licences
 	$(CARGO) fmt --check
 	@mkdir -p target; \
 	($(MAKE) --no-print-directory build && exec env CARGO_TARGET_DIR=target/lint nice -n 19 $(CLIPPY)) > target/beside.log 2>&1 & beside=$$!; \
 	trap "pkill --parent $$beside; kill $$beside 2> /dev/null" EXIT; \
-	$(CARGO) test || exit; \
+	{ $(CARGO) test --lib --bins --tests && $(CARGO) test --doc; } || exit; \
 	wait $$beside || { cat target/beside.log; exit 1; }
 
 e2e: deps

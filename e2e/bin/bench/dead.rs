@@ -18,8 +18,10 @@ const SHAPES: [(u16, u16); 2] = [(1000, 1), (63, 16)];
 const ASKED: usize = 50;
 /// How often it asks for each.
 const PACE: Duration = Duration::from_millis(50);
-/// How long the client asks on: a second answer might come late.
-const AFTERWARDS: Duration = Duration::from_millis(500);
+/// How long the client asks before it and after it: a second answer might come late.
+const AROUND: Duration = Duration::from_millis(500);
+/// For so long nobody looks but the client: listing a thousand addresses takes the processors from those who add them.
+const UNSEEN: Duration = Duration::from_secs(4);
 
 /// Measures it.
 ///
@@ -48,9 +50,11 @@ fn dies(lab: &Cluster, vips: &[Vip]) -> Result<Vec<Duration>> {
     lab.wait_source("witness")?;
     let addresses: Vec<IpAddr> = vips.iter().flat_map(|vip| vip.addresses.clone()).collect();
     let asked = addresses.iter().step_by(addresses.len().div_ceil(ASKED));
+    eprintln!("{} is powered off ...", owner.name());
     let watch = lab.watch_at(&asked.map(IpAddr::to_string).collect::<Vec<_>>(), PACE)?;
-    thread::sleep(AFTERWARDS);
+    thread::sleep(AROUND);
     owner.power_off()?;
+    thread::sleep(UNSEEN);
     until("other nodes have all addresses", PATIENCE, || {
         let mut there = Vec::new();
         for node in others {
@@ -58,7 +62,7 @@ fn dies(lab: &Cluster, vips: &[Vip]) -> Result<Vec<Duration>> {
         }
         Ok(addresses.iter().all(|address| there.contains(address)).then_some(()))
     })?;
-    thread::sleep(AFTERWARDS);
+    thread::sleep(AROUND);
     let verdict = watch.stop()?;
     if verdict.ever_two() {
         return Err(Error::other(format!("two hosts answered, for {:?}", verdict.two_owner_time())));

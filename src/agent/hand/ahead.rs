@@ -19,15 +19,19 @@ impl Hand {
         let spots: Vec<Spot> = targets.iter().filter_map(|target| target.spot(&self.links).ok()).collect();
         self.fencing.guard_ahead(&spots);
         self.fenced_beside(&spots);
-        self.look_ahead(&spots).await;
+        // Where many are claimed together one look serves all.
+        if soon || !self.has_look(&spots) {
+            self.look_ahead(&spots).await;
+        }
         if soon {
             self.make_ready(spots).await;
         }
     }
 
     async fn look_ahead(&mut self, spots: &[Spot]) {
+        let at = Instant::now();
         let look = self.kernel.look(spots).await.ok();
-        self.look = look.map(|look| (look, Instant::now()));
+        self.look = look.map(|look| (look, at));
     }
 
     /// Has addresses there behind their shut gates, so that nothing is left to do but to open them.

@@ -157,6 +157,7 @@ impl Hand {
     fn lose(&mut self, link: u32, net: IpNet) {
         let Some((key, up)) = self.known(link, net) else { return };
         let (key, waiting) = (key.clone(), up.waiting);
+        self.look = None;
         self.schedule.stop(&key, net.addr());
         if let Some(up) = self.up.get_mut(&key) {
             up.remove(&net.addr());

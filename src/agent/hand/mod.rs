@@ -79,7 +79,8 @@ pub struct Hand {
     loopback: loopback::Loopback,
     /// All that a former life left up was said.
     adopted: bool,
-    /// What was there when addresses were expected, until something may have changed, and of when it is.
+    /// What was there when addresses were last expected or added, until something but an addition may have changed it, and of
+    /// when it is.
     look: Option<(Look, Instant)>,
     /// Addresses that are there already behind their shut gates, and until when they are.
     ready: BTreeMap<IpAddr, (Spot, Instant)>,
@@ -149,12 +150,15 @@ impl Hand {
             while let Ok(order) = orders.try_recv() {
                 waiting.push_back(order);
             }
+            // Once for all that waited: both go through everything that is up.
+            let mut changed = false;
             while let Some(order) = waiting.pop_front() {
                 self.carry_out(order, &mut waiting).await;
-                if !self.deadline.is_covered() {
-                    self.unguard().await;
-                    self.publish();
-                }
+                changed |= !self.deadline.is_covered();
+            }
+            if changed {
+                self.unguard().await;
+                self.publish();
             }
         }
     }
@@ -185,7 +189,7 @@ impl Hand {
         if !matches!(order, Order::Extend) {
             self.deadline.cover(None);
         }
-        if !matches!(order, Order::Extend | Order::Set { .. }) {
+        if !matches!(order, Order::Extend | Order::Set { .. } | Order::Expect { .. }) {
             self.look = None;
         }
         match order {

@@ -12,7 +12,7 @@ use super::super::input::Input;
 use super::{Hand, History, Up, by_address, outcome};
 use crate::agent::target::Target;
 use crate::api::VipKey;
-use crate::network::{Added, AddressError, CLOSE_WITHIN, KernelError, Spot, close_connections};
+use crate::network::{Added, AddressError, CLOSE_WITHIN, KernelError, Look, Spot, close_connections};
 use crate::observe::metrics::Operation;
 use crate::observe::with_causes;
 use crate::ownership::{Event, Fence, Time};
@@ -207,17 +207,28 @@ impl Hand {
         }
     }
 
-    /// Adds addresses after a look at what there is: the one that was made when they were expected, if it is good still.
+    /// Adds addresses after a look at what there is: the last one, if it is good still. It stays good for others, which are
+    /// not those that are added now.
     async fn add(
         &mut self,
         spots: &[Spot],
         lifetime: u32,
     ) -> Result<Vec<Result<Added, AddressError>>, KernelError> {
-        let look = match self.look.take() {
-            Some((look, at)) if at.elapsed() < LOOK_AHEAD && look.covers(spots) => look,
-            _ => self.kernel.look(spots).await?,
+        let last = self.look.take().filter(|last| is_good(last, spots));
+        let (look, at) = if let Some(last) = last {
+            last
+        } else {
+            let at = tokio::time::Instant::now();
+            (self.kernel.look(spots).await?, at)
         };
-        Ok(self.kernel.add_all_after(&look, spots, lifetime).await)
+        let outcomes = self.kernel.add_all_after(&look, spots, lifetime).await;
+        self.look = Some((look, at));
+        Ok(outcomes)
+    }
+
+    /// Whether the last look is good for these.
+    pub(super) fn has_look(&self, spots: &[Spot]) -> bool {
+        self.look.as_ref().is_some_and(|last| is_good(last, spots))
     }
 
     /// Gives addresses that were just added less time, until they have no more than the right; says whether they are
@@ -291,6 +302,10 @@ impl Hand {
     fn closes(&self, key: &VipKey, address: IpAddr) -> bool {
         self.target(key, address).is_some_and(|target| target.manner.close_connections)
     }
+}
+
+fn is_good((look, at): &(Look, tokio::time::Instant), spots: &[Spot]) -> bool {
+    at.elapsed() < LOOK_AHEAD && look.covers(spots)
 }
 
 async fn close(addresses: &[IpAddr], end: Instant) {

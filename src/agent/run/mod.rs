@@ -138,7 +138,9 @@ impl Agent {
             let timer = self.next_timer();
             // What is left of a plan is not waited for.
             let until = if self.plans.goes_on() { Instant::now() } else { timer };
-            match wait.next(self.outside.peers.ear(), until) {
+            let input = wait.next(self.outside.peers.ear(), until);
+            let busy = input.is_ready();
+            match input {
                 Poll::Ready(Some(input)) => self.take(input),
                 Poll::Ready(None) => return,
                 Poll::Pending => {}
@@ -151,7 +153,7 @@ impl Agent {
                 self.step(Event::Tick);
             }
             self.outside.report.turned(Instant::now().saturating_duration_since(timer));
-            self.follow_plan();
+            self.follow_plan(busy);
             self.plan_if_due();
             let here = Here { interfaces: &self.interfaces, links: &self.links, peers: &self.outside.peers };
             self.outside.report.node_in_time(&self.machine, &here);

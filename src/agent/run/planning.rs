@@ -36,6 +36,10 @@ const SHARE: u32 = 4;
 /// So long a plan is followed before the loop looks for what else there is.
 const SLICE: Duration = Duration::from_millis(1);
 
+/// And so long what else there is comes first then: what a plan sets going is answered while it is followed, and a claim that
+/// succeeded is an address that nobody answers for yet.
+const OTHERS: Duration = Duration::from_millis(3);
+
 /// Starts the thread that makes plans; it ends when nobody can ask it any more.
 ///
 /// # Errors
@@ -59,6 +63,8 @@ pub(super) struct Plans {
     /// No plan before this, unless one is due.
     rest: Instant,
     stage: Stage,
+    /// No more of the last one before this, unless there is nothing else to do.
+    pause: Instant,
     /// The time that the last plan has taken.
     spent: Duration,
 }
@@ -87,7 +93,8 @@ enum Stage {
 
 impl Default for Plans {
     fn default() -> Self {
-        Self { due: None, soon: None, rest: Instant::now(), stage: Stage::Done, spent: Duration::ZERO }
+        let now = Instant::now();
+        Self { due: None, soon: None, rest: now, stage: Stage::Done, pause: now, spent: Duration::ZERO }
     }
 }
 
@@ -140,12 +147,12 @@ impl Agent {
         self.plans.stage = Stage::Told { gone, plan: planned.into_iter(), leaving };
     }
 
-    /// Goes on with the plan for a while.
-    pub(super) fn follow_plan(&mut self) {
-        if !self.plans.goes_on() {
+    /// Goes on with the plan for a while; `busy`: there may be something else to do.
+    pub(super) fn follow_plan(&mut self, busy: bool) {
+        let began = Instant::now();
+        if !self.plans.goes_on() || (busy && began < self.plans.pause) {
             return;
         }
-        let began = Instant::now();
         while self.plans.goes_on() && began.elapsed() < SLICE {
             self.plans.stage = match mem::replace(&mut self.plans.stage, Stage::Done) {
                 Stage::Told { gone, plan, leaving } => self.tell(gone, plan, leaving),
@@ -154,6 +161,7 @@ impl Agent {
             };
         }
         self.plans.spent += began.elapsed();
+        self.plans.pause = Instant::now() + OTHERS;
         if matches!(self.plans.stage, Stage::Done) {
             self.plans.rest = Instant::now() + PAUSE.max(self.plans.spent * SHARE);
         }
