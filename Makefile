@@ -87,7 +87,9 @@ install-ocf: $(if $(PROGRAM),,build)
 demo: deps
 	@$(LAB) demo $(if $(KEEP),--keep)
 
+# keepalived is what power-offs are compared with.
 bench: deps
+	@test -x /usr/sbin/keepalived || apt-get install -qq --yes --no-install-recommends keepalived
 	@$(CARGO) run --quiet --example bench -- $(T)
 
 chaos: export N := $(N)

@@ -65,6 +65,8 @@ pub(super) struct Plans {
     stage: Stage,
     /// No more of the last one before this, unless there is nothing else to do.
     pause: Instant,
+    /// It was made before the one that it followed was done with; it is not left like that itself.
+    hurried: bool,
     /// The time that the last plan has taken.
     spent: Duration,
 }
@@ -94,16 +96,30 @@ enum Stage {
 impl Default for Plans {
     fn default() -> Self {
         let now = Instant::now();
-        Self { due: None, soon: None, rest: now, stage: Stage::Done, pause: now, spent: Duration::ZERO }
+        Self {
+            due: None,
+            soon: None,
+            rest: now,
+            stage: Stage::Done,
+            pause: now,
+            hurried: false,
+            spent: Duration::ZERO,
+        }
     }
 }
 
 impl Plans {
-    /// When a plan is to be made; none while one is.
+    /// When a plan is to be made; none while one is. What is due does not wait for what else follows from the last one, which
+    /// follows from the next one as well; but not twice, or it would never be done.
     pub(super) fn next(&self, overdue: Option<Instant>) -> Option<Instant> {
-        let soon = self.soon.map(|soon| soon.max(self.rest));
-        let due = [self.due, soon, overdue].into_iter().flatten().min();
-        due.filter(|_| matches!(self.stage, Stage::Done))
+        match self.stage {
+            Stage::Done => {
+                let soon = self.soon.map(|soon| soon.max(self.rest));
+                [self.due, soon, overdue].into_iter().flatten().min()
+            }
+            Stage::Tidied { .. } if !self.hurried => self.due,
+            Stage::Asked | Stage::Told { .. } | Stage::Tidied { .. } => None,
+        }
     }
 
     /// Whether more is to be done about the last one.
@@ -135,6 +151,7 @@ impl Agent {
         let scene = self.planner.scene(&self.machine, now, &self.interfaces, leaving);
         // The thread has ended only if the process is about to.
         if self.outside.scenes.send(scene).is_ok() {
+            self.plans.hurried = matches!(self.plans.stage, Stage::Tidied { .. });
             self.plans.stage = Stage::Asked;
         }
     }
@@ -289,7 +306,11 @@ mod tests {
         assert_eq!(soon.next(None), Some(rest));
         let due = Plans { due: Some(now), ..soon };
         assert_eq!(due.next(None), Some(now));
-        let asked = Plans { stage: Stage::Asked, ..due };
+        let tidied = Plans { stage: Stage::Tidied { last: None }, ..due };
+        assert_eq!(tidied.next(None), Some(now), "it does not wait for the rest after the last plan");
+        let hurried = Plans { hurried: true, ..tidied };
+        assert_eq!(hurried.next(Some(now)), None, "but once only");
+        let asked = Plans { stage: Stage::Asked, ..hurried };
         assert_eq!(asked.next(Some(now)), None);
     }
 
