@@ -164,7 +164,10 @@ impl Module {
         eprintln!("building {name} {progress} ...");
         let start = Instant::now();
         let flags = fill_in(self.flags, &version);
-        let mut go = command(&["go", "build", "-trimpath", "-tags", self.tags, "-ldflags", &flags, "-o"]);
+        // What debuggers want to know is stripped by the linker, and not making it spares a seventh of the time.
+        let words = ["go", "build", "-trimpath", "-gcflags=all=-dwarf=false", "-tags", self.tags];
+        let mut go = command(&words);
+        go.args(["-ldflags", &flags, "-o"]);
         go.arg(&draft).arg(package).current_dir(self.source()).env("CGO_ENABLED", "0");
         run(go)?;
         fs::rename(&draft, &done).doing(|| format!("put {name} into {}", cache.display()))?;
