@@ -29,7 +29,7 @@ super::tests![
 ];
 
 /// The agents' Secret.
-const KEYS: &str = "virtualip-keys";
+pub(super) const KEYS: &str = "virtualip-keys";
 /// The agents' port.
 const PORT: u16 = 7473;
 /// How long the API server is away: more than three times the lease.

@@ -1,6 +1,10 @@
 //! What the agents may do, and what they did: `manifests/rbac.yaml` against the API server's audit log.
 
-use super::{uninstall::LIMIT, vip::Vip};
+use super::{
+    peers::KEYS,
+    uninstall::LIMIT,
+    vip::{PATIENCE, Vip},
+};
 use crate::{
     lab::{
         Cluster, Result,
@@ -11,14 +15,9 @@ use crate::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, error::Error, fs, time::Duration};
+use std::{collections::BTreeSet, error::Error, fs};
 
 super::tests![the_agents_use_every_right_they_have_and_ask_for_no_other];
-
-/// The agents' own Secret.
-const KEYS: &str = "virtualip-keys";
-/// How long they may take to make it after they have become ready.
-const KEYS_MADE: Duration = Duration::from_secs(30);
 
 /// Scope, group, resource and verb.
 type Right = (&'static str, String, String, String);
@@ -40,7 +39,7 @@ fn the_agents_use_every_right_they_have_and_ask_for_no_other(lab: &Cluster) -> O
 
 /// Everything that happens to a `VirtualIP` and concerns the API server.
 fn live(lab: &Cluster) -> Result<()> {
-    until("the agents have made their keys", KEYS_MADE, || {
+    until("the agents have made their keys", PATIENCE, || {
         lab.kubectl(&["get", "secret", KEYS, "-n", NAMESPACE]).map(Some)
     })?;
     // Keys that make no sense are written anew.

@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 
 use super::Hand;
 use crate::agent::target::Target;
-use crate::network::Spot;
+use crate::network::{KernelError, Look, Spot};
 
 /// For how long an address is there behind its shut gate. Meanwhile programs of this node that talk to it find it here and not at
 /// its owner, so it is not for long: a handover takes a few milliseconds, and one that takes longer is made without.
@@ -29,9 +29,13 @@ impl Hand {
     }
 
     async fn look_ahead(&mut self, spots: &[Spot]) {
+        self.look = self.look_now(spots).await.ok();
+    }
+
+    /// What there is, as far as it matters to these, and of when that is.
+    pub(super) async fn look_now(&self, spots: &[Spot]) -> Result<(Look, Instant), KernelError> {
         let at = Instant::now();
-        let look = self.kernel.look(spots).await.ok();
-        self.look = look.map(|look| (look, at));
+        Ok((self.kernel.look(spots).await?, at))
     }
 
     /// Has addresses there behind their shut gates, so that nothing is left to do but to open them.

@@ -215,14 +215,12 @@ impl Hand {
         lifetime: u32,
     ) -> Result<Vec<Result<Added, AddressError>>, KernelError> {
         let last = self.look.take().filter(|last| is_good(last, spots));
-        let (look, at) = if let Some(last) = last {
-            last
-        } else {
-            let at = tokio::time::Instant::now();
-            (self.kernel.look(spots).await?, at)
+        let last = match last {
+            Some(last) => last,
+            None => self.look_now(spots).await?,
         };
-        let outcomes = self.kernel.add_all_after(&look, spots, lifetime).await;
-        self.look = Some((look, at));
+        let outcomes = self.kernel.add_all_after(&last.0, spots, lifetime).await;
+        self.look = Some(last);
         Ok(outcomes)
     }
 
