@@ -23,7 +23,7 @@ help:
 	@echo 'make install-ocf    the program, and the resource agent ocf:virtualip:VirtualIP where Pacemaker finds it;'
 	@echo '                    DESTDIR, BINDIR, OCF_ROOT; PROGRAM=FILE for one that was built elsewhere'
 	@echo 'make bench [T=part]  the figures, as a table and in target/bench.json; or only size, many, handover, moves, base,'
-	@echo '                    fence, idle, renewals, steady, off (power-offs with witnesses, and with keepalived beside),'
+	@echo '                    fence, idle, renewals, steady, quiet, off (power-offs with witnesses, and with keepalived beside),'
 	@echo '                    dead (the owner of a thousand addresses)'
 	@echo 'make model-deep     the model checker further than every test run takes it: how many states, how deep, and what was missed'
 	@echo 'make sim            random faults in virtual time, N seeds (1000) with rights from Leases and as many with witnesses;'

@@ -11,7 +11,7 @@ use nix::{
     time::{ClockId, clock_gettime},
 };
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 const AGENTS: &str = "system:serviceaccount:virtualip-system:virtualip";
 const NODE: &str = "authentication.kubernetes.io/node-name";
@@ -27,6 +27,18 @@ impl Cluster {
             event["user"]["username"] == AGENTS && WRITES.iter().any(|verb| event["verb"] == *verb)
         };
         Ok(self.audit_log()?.into_iter().filter(is_ours).collect())
+    }
+
+    /// How many writes the agent of each node has made so far.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn agents_writes_by_node(&self) -> Result<BTreeMap<String, u32>> {
+        let mut writes = BTreeMap::new();
+        for event in self.agents_writes()? {
+            *writes.entry(node_of(&event)).or_default() += 1;
+        }
+        Ok(writes)
     }
 
     /// Who wrote a status of a `VirtualIP` after `since_us`, in microseconds of `CLOCK_BOOTTIME`, and before the client heard
@@ -58,10 +70,15 @@ impl Cluster {
         let written = self.agents_writes()?.into_iter().filter(about).filter_map(|event| {
             let at: Timestamp = event["requestReceivedTimestamp"].as_str()?.parse().ok()?;
             let at = u64::try_from(at.as_microsecond() - ahead).ok()?;
-            Some((at, event["user"]["extra"][NODE][0].as_str().unwrap_or_default().to_owned()))
+            Some((at, node_of(&event)))
         });
         Ok(written.filter(|(at, _)| *at >= since_us).min())
     }
+}
+
+/// The node whose agent asked.
+fn node_of(event: &Value) -> String {
+    event["user"]["extra"][NODE][0].as_str().unwrap_or_default().to_owned()
 }
 
 /// `CLOCK_BOOTTIME` in microseconds.

@@ -168,11 +168,14 @@ fn is_well(object: &Value) -> bool {
     let status = &object["status"];
     if object["kind"] == "Node" {
         let conditions = status["conditions"].as_array();
-        return conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"));
+        return conditions
+            .is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"));
     }
     let wanted = &status["desiredNumberScheduled"];
     status["observedGeneration"] == object["metadata"]["generation"]
-        && [&status["updatedNumberScheduled"], &status["numberAvailable"]].iter().all(|number| *number == wanted)
+        && [&status["updatedNumberScheduled"], &status["numberAvailable"]]
+            .iter()
+            .all(|number| *number == wanted)
 }
 
 /// The folder of the manifests.

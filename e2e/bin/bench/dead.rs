@@ -1,6 +1,7 @@
 //! A node dies that had a thousand addresses: how long nobody answers for them, where rights come from witnesses.
 
 use super::{
+    crowd,
     figures::Figures,
     lab::{
         Cluster, Result,
@@ -30,7 +31,7 @@ const UNSEEN: Duration = Duration::from_secs(4);
 pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     lab.use_source("witness")?;
     for (count, each) in SHAPES {
-        let silences = dies(lab, &vips(count, each))?;
+        let silences = dies(lab, &crowd::vips(count, each))?;
         figures.note_spans(&format!("dead_node_{count}_vips_of_{each}"), &silences);
     }
     lab.use_source("both")
@@ -40,12 +41,9 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
 fn dies(lab: &Cluster, vips: &[Vip]) -> Result<Vec<Duration>> {
     let [owner, others @ ..] = lab.nodes() else { return Err(Error::other("the lab has no nodes")) };
     eprintln!("{} gets {} VirtualIPs ...", owner.name(), vips.len());
-    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=120s"])?;
+    crowd::part(lab)?;
     others.iter().try_for_each(|node| lab.standby(node.name(), true))?;
-    let manifests = vips.iter().map(Vip::manifest).collect::<String>();
-    // They are in no subnet of a node.
-    lab.apply(&manifests.replace("spec: {", "spec: {interface: eth1, "))?;
-    lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=300s"])?;
+    crowd::gather(lab, vips)?;
     others.iter().try_for_each(|node| lab.standby(node.name(), false))?;
     lab.wait_source("witness")?;
     let addresses: Vec<IpAddr> = vips.iter().flat_map(|vip| vip.addresses.clone()).collect();
@@ -70,19 +68,7 @@ fn dies(lab: &Cluster, vips: &[Vip]) -> Result<Vec<Duration>> {
     owner.power_on()?;
     lab.wait_nodes_ready()?;
     lab.wait_agents_ready()?;
-    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=300s"])?;
+    crowd::part(lab)?;
     let silences = verdict.report.addresses.values();
     Ok(silences.map(|address| Duration::from_micros(address.longest_silence_us)).collect())
-}
-
-fn vips(count: u16, each: u16) -> Vec<Vip> {
-    let address = |number: u16| {
-        let [high, low] = number.to_be_bytes();
-        IpAddr::from([10, 200, high, low])
-    };
-    let vip = |n: u16| Vip {
-        name: format!("many-{n}"),
-        addresses: (0..each).map(|i| address(1 + n * each + i)).collect(),
-    };
-    (0..count).map(vip).collect()
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use std::{fmt::Write, time::Duration};
 
 /// What each figure may be at most.
-const BARS: [(&str, f64); 22] = [
+const BARS: [(&str, f64); 24] = [
     ("fence_ns_per_packet", 60.0),
     ("fence_ns_per_packet_of_others", 60.0),
     ("idle_cpu_100_vips_percent", 0.5),
@@ -19,6 +19,8 @@ const BARS: [(&str, f64); 22] = [
     ("repair_by_hand_p50_ms", 50.0),
     ("base_address_removed_promote_0_max_ms", 50.0),
     ("base_address_removed_promote_1_max_ms", 50.0),
+    ("witness_writes_of_a_node_in_10_s_with_1_vips", 1.0),
+    ("witness_writes_of_a_node_in_10_s_with_1000_vips", 1.0),
     ("agent_rss_mib_with_50_vips", 20.0),
     ("agent_cpu_millicores_with_50_vips", 10.0),
     ("binary_mib", 12_000_000.0 / 1_048_576.0),

@@ -1,5 +1,6 @@
 //! The figures that the README promises, measured on a cluster of three nodes on this machine.
 
+mod crowd;
 mod dead;
 mod fence;
 mod figures;
@@ -10,6 +11,7 @@ mod lab;
 mod many;
 mod moves;
 mod off;
+mod quiet;
 mod renewals;
 mod steady;
 
@@ -36,8 +38,10 @@ fn main() -> ExitCode {
 }
 
 /// The parts of the benchmark, in their order.
-const PARTS: [&str; 11] =
-    ["size", "many", "handover", "moves", "base", "fence", "idle", "renewals", "steady", "off", "dead"];
+const PARTS: [&str; 12] = [
+    "size", "many", "handover", "moves", "base", "fence", "idle", "renewals", "steady", "quiet", "off",
+    "dead",
+];
 
 /// Measures the parts that the command line names, or all of them. The file keeps what other parts have given before.
 fn measure() -> Result<Figures> {
@@ -102,6 +106,9 @@ fn on_a_cluster(figures: &mut Figures, wanted: impl Fn(&str) -> bool) -> Result<
     }
     if wanted("steady") {
         steady::measure(&lab, figures)?;
+    }
+    if wanted("quiet") {
+        quiet::measure(&lab, figures)?;
     }
     if wanted("off") {
         off::measure(&lab, figures)?;
