@@ -53,19 +53,25 @@ build:
 image: deps
 	@$(LAB) image
 
-# Beside the tests: the binary that ships, which is linked on one processor, and then (`beside`) what takes whatever tests that
-# wait for their cluster leave: the worlds of the protocol's model, and clippy in a directory of its own, since cargo locks it.
-# Examples are checked by clippy only, and built by whoever runs one. `timeout` is there to end all of it at once.
+# The binary that ships comes first, since end-to-end tests wait for it; while it is linked on one processor, what is fast is built and
+# tested on the other. What takes whatever tests that wait for their cluster leave is `beside`: the worlds of the protocol's model, and
+# clippy, in a directory of its own, since cargo locks it. Examples are checked by clippy only, and built by whoever runs one.
+# `timeout` is there to end a job with all that it has started.
+TESTS = --lib --bins --tests
+
 test: deps licences
 	$(CARGO) fmt --check
 	@mkdir -p target; \
+	timeout 1h $(MAKE) --no-print-directory build > target/build.log 2>&1 & build=$$!; \
+	trap 'kill $$build $$beside 2> /dev/null' EXIT; \
+	nice -n 19 $(CARGO) test --no-run $(TESTS) || exit; \
 	timeout 1h $(MAKE) --no-print-directory beside > target/beside.log 2>&1 & beside=$$!; \
-	trap "kill $$beside 2> /dev/null" EXIT; \
-	{ $(CARGO) test --lib --bins --tests -- --skip ownership:: && $(CARGO) test --doc; } || exit; \
+	{ $(CARGO) test $(TESTS) -- --skip ownership:: && $(CARGO) test --doc; } || exit; \
+	wait $$build || { cat target/build.log; exit 1; }; \
 	wait $$beside || { cat target/beside.log; exit 1; }; \
 	sed -n '/^running/p; /^test result/p' target/beside.log
 
-beside: build
+beside:
 	nice -n 19 $(CARGO) test --lib ownership::
 	CARGO_TARGET_DIR=target/lint nice -n 19 $(CLIPPY)
 

@@ -16,5 +16,6 @@ mod post;
 mod requests;
 mod search;
 mod tests;
+mod walks;
 mod words;
 mod world;

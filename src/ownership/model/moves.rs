@@ -102,6 +102,56 @@ impl Move {
     }
 }
 
+impl Faults {
+    /// How many of each kind are left.
+    pub(super) fn kinds(&mut self) -> [&mut u8; 14] {
+        let Self {
+            all: _,
+            late,
+            pauses,
+            stalls,
+            cuts,
+            crashes,
+            power,
+            preferred,
+            leaves,
+            deleted,
+            meddled,
+            post,
+            deaf,
+            parted,
+            outages,
+        } = self;
+        [
+            late, pauses, stalls, cuts, crashes, power, preferred, leaves, deleted, meddled, post, deaf,
+            parted, outages,
+        ]
+    }
+
+    /// What a move takes one of; not where it is no fault.
+    pub(super) fn kind(&mut self, way: Move) -> Option<&mut u8> {
+        Some(match way {
+            Move::Late(..) | Move::Hold(..) => &mut self.late,
+            Move::Pause(_) | Move::PauseInCall(_) | Move::PauseAfterCall(_) | Move::Slow(_) => {
+                &mut self.pauses
+            }
+            Move::Stall(_) => &mut self.stalls,
+            Move::Cut(_) => &mut self.cuts,
+            Move::Crash(_) => &mut self.crashes,
+            Move::PowerOff(_) => &mut self.power,
+            Move::Prefer(_) => &mut self.preferred,
+            Move::Leave(_) | Move::Abandon(_) => &mut self.leaves,
+            Move::Delete | Move::Create => &mut self.deleted,
+            Move::Meddle(_) => &mut self.meddled,
+            Move::Straggle(_) | Move::Drop(_) => &mut self.post,
+            Move::Deafen(_) => &mut self.deaf,
+            Move::Part(..) => &mut self.parted,
+            Move::Outage => &mut self.outages,
+            _ => return None,
+        })
+    }
+}
+
 impl World {
     /// Everything that can happen next.
     pub(super) fn moves(&self, out: &mut Vec<Move>) {
@@ -454,42 +504,10 @@ impl World {
     }
 
     fn pay(&mut self, way: Move) {
-        let Faults {
-            all,
-            late,
-            pauses,
-            stalls,
-            cuts,
-            crashes,
-            power,
-            preferred,
-            leaves,
-            deleted,
-            meddled,
-            post,
-            deaf,
-            parted,
-            outages,
-        } = &mut self.faults;
-        let kind = match way {
-            Move::Late(..) | Move::Hold(..) => late,
-            Move::Pause(_) | Move::PauseInCall(_) | Move::PauseAfterCall(_) | Move::Slow(_) => pauses,
-            Move::Stall(_) => stalls,
-            Move::Cut(_) => cuts,
-            Move::Crash(_) => crashes,
-            Move::PowerOff(_) => power,
-            Move::Prefer(_) => preferred,
-            Move::Leave(_) | Move::Abandon(_) => leaves,
-            Move::Delete | Move::Create => deleted,
-            Move::Meddle(_) => meddled,
-            Move::Straggle(_) | Move::Drop(_) => post,
-            Move::Deafen(_) => deaf,
-            Move::Part(..) => parted,
-            Move::Outage => outages,
-            _ => return,
-        };
-        *kind -= 1;
-        *all -= 1;
+        if let Some(kind) = self.faults.kind(way) {
+            *kind -= 1;
+            self.faults.all -= 1;
+        }
     }
 
     fn advance(&mut self) {

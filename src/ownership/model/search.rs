@@ -174,8 +174,6 @@ impl Search<'_> {
             world.moves(&mut moves);
             world.make(moves[usize::from(way)]);
         }
-        let mut lines = world.story.unwrap_or_default();
-        lines.extend(world.failure.map(|failure| format!("      {failure}")));
-        lines.join("\n")
+        world.told()
     }
 }

@@ -195,6 +195,13 @@ impl World {
         self.failure.get_or_insert(text);
     }
 
+    /// What has been said, and how it ended.
+    pub(super) fn told(self) -> String {
+        let mut lines = self.story.unwrap_or_default();
+        lines.extend(self.failure.map(|failure| format!("      {failure}")));
+        lines.join("\n")
+    }
+
     pub(super) fn fingerprint(&self, print: &mut Fingerprint) -> u64 {
         self.faults.hash(print);
         self.api.nodes.hash(print);

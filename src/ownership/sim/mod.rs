@@ -17,7 +17,7 @@ mod partitions;
 pub(super) mod placement;
 mod post;
 mod report;
-mod rng;
+pub(super) mod rng;
 mod scenarios;
 mod seeds;
 mod traffic;

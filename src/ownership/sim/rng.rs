@@ -2,10 +2,10 @@
 
 /// Splitmix, 64 bits (Steele, Lea and Flood, 2014).
 #[derive(Clone, Debug)]
-pub(super) struct Rng(pub(super) u64);
+pub(in crate::ownership) struct Rng(pub(in crate::ownership) u64);
 
 impl Rng {
-    pub(super) fn draw(&mut self) -> u64 {
+    pub(in crate::ownership) fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -14,16 +14,16 @@ impl Rng {
     }
 
     /// A number of `low..high`.
-    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(in crate::ownership) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.draw() % (high - low).max(1)
     }
 
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(in crate::ownership) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.draw() % u64::try_from(bound).unwrap()).unwrap()
     }
 
     /// True in `per_mille` of 1000 cases.
-    pub(super) fn chance(&mut self, per_mille: u64) -> bool {
+    pub(in crate::ownership) fn chance(&mut self, per_mille: u64) -> bool {
         self.draw() % 1000 < per_mille
     }
 }
