@@ -19,7 +19,7 @@ use crate::network::{AddressError, Setup, Spot};
 const LIFETIME: u32 = 30;
 
 /// How often the settings are looked at, and that time begins anew.
-const REVIEW: Duration = Duration::from_secs(8);
+const REVIEW: Duration = Duration::from_secs(4);
 
 /// What is wanted there.
 #[derive(Debug, Default)]
