@@ -73,6 +73,12 @@ fn the_lifetime_of_addresses() {
 }
 
 #[test]
+fn the_death_of_the_old_agent_before_a_new_one_starts() {
+    let faults = two(Faults { pauses: 1, crashes: 1, ..Faults::default() });
+    missed(Rule::HostLock, &world(faults).striking_the_owner());
+}
+
+#[test]
 fn the_look_after_a_call() {
     missed(Rule::LookAgain, &world(one(Faults { pauses: 1, ..Faults::default() })));
 }

@@ -182,6 +182,12 @@ fn a_restarted_witness_is_silent_for_a_while() {
 }
 
 #[test]
+fn a_right_counts_from_the_very_write_that_took_effect() {
+    let faults = Faults { all: 6, late: 3, cuts: 2, stalls: 1, ..Faults::default() };
+    missed(Rule::OwnNonce, &World::owned(Setting::new(&[96, 100]).exact(), faults), 1_200);
+}
+
+#[test]
 fn what_is_said_counts_for_the_version_that_it_names() {
     missed(Rule::SilentAsOf, &exact(2), 0);
 }
