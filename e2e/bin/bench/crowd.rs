@@ -16,7 +16,7 @@ pub fn vips(count: u16, each: u16) -> Vec<Vip> {
     (0..count).map(vip).collect()
 }
 
-/// Applies them in place of all others, and waits until each has its node.
+/// Applies them, and waits until each has its node.
 ///
 /// # Errors
 /// When one gets none.
