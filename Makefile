@@ -53,13 +53,13 @@ build:
 image: deps
 	@$(LAB) image
 
+# All tests but e2e.
+FAST = --lib --bins --example observer --test '[!e]*'
+
 # The binary that ships comes first, since end-to-end tests wait for it; while it is linked on one processor, what is fast is built and
 # tested on the other. What takes whatever tests that wait for their cluster leave is `beside`: the worlds of the protocol's model, and
 # clippy, in a directory of its own, since cargo locks it. Examples are checked by clippy only, and built by whoever runs one.
 # `timeout` is there to end a job with all that it has started.
-# All tests but e2e, which is run last.
-FAST = --lib --bins --example observer --test '[!e]*'
-
 test: deps licences
 	$(CARGO) fmt --check
 	@mkdir -p target; \

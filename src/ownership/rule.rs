@@ -32,7 +32,7 @@ pub(super) enum Rule {
     /// 9: the address is silent before it is given.
     SilentBeforeGift,
     /// 9: what was given is not answered for, whether or not the write is known to have taken effect. Not missed in 100,000
-    /// states with two changes of mind and a late request.
+    /// states with two changes of mind and a late request; missed once, in walks that chose their faults otherwise.
     GivenIsGiven,
     /// 9: a vip Lease is given at the version judged. Not missed with one late request and one handover, in all states.
     GiveByCas,

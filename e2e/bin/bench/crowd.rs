@@ -26,7 +26,7 @@ pub fn gather(lab: &Cluster, vips: &[Vip]) -> Result<()> {
     lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=300s"]).map(drop)
 }
 
-/// Deletes all of them, which takes minutes with a thousand.
+/// Deletes all of them, which takes a minute and more with a thousand.
 ///
 /// # Errors
 /// When one does not go.

@@ -6,7 +6,7 @@ use super::super::rule::{Rule, with};
 use super::super::sim::rng::Rng;
 use super::super::source::Mode;
 use super::moves::Move;
-use super::tests::talking;
+use super::tests::{talking, world};
 use super::world::{Faults, Setting, World};
 
 /// So many moves make one walk: with all that is done in a tick about fifty ticks.
@@ -64,7 +64,7 @@ fn shorten(first: &World, mut ways: Vec<Move>) -> Vec<Move> {
         while at < ways.len() {
             let mut fewer = ways.clone();
             fewer.drain(at..(at + size).min(ways.len()));
-            match follow(first.clone(), &fewer) {
+            match follow(&mut first.clone(), &fewer) {
                 Some(made) => ways = made,
                 None => at += size,
             }
@@ -75,7 +75,7 @@ fn shorten(first: &World, mut ways: Vec<Move>) -> Vec<Move> {
 }
 
 /// Makes those moves that can be made, up to the one that ends badly; gives those.
-fn follow(mut world: World, ways: &[Move]) -> Option<Vec<Move>> {
+fn follow(world: &mut World, ways: &[Move]) -> Option<Vec<Move>> {
     let (mut made, mut moves) = (Vec::new(), Vec::new());
     for way in ways {
         world.moves(&mut moves);
@@ -93,46 +93,44 @@ fn follow(mut world: World, ways: &[Move]) -> Option<Vec<Move>> {
 fn story(first: &World, ways: &[Move]) -> String {
     let mut world = first.clone();
     world.story = Some(Vec::new());
-    for way in ways {
-        world.make(*way);
-    }
+    follow(&mut world, ways);
     world.told()
 }
 
 /// So many of each kind where agents do not talk.
-const SILENT: Faults = Faults {
-    all: 7,
-    late: 3,
-    pauses: 3,
-    stalls: 2,
-    cuts: 2,
-    crashes: 3,
-    power: 1,
-    preferred: 3,
-    leaves: 2,
-    deleted: 2,
-    meddled: 0,
-    post: 0,
-    deaf: 0,
-    parted: 0,
-    outages: 1,
-};
-
-fn lifetimes() -> World {
-    World::owned(Setting::new(&[96, 100]), SILENT)
+fn silent() -> Faults {
+    Faults {
+        all: 7,
+        late: 3,
+        pauses: 3,
+        stalls: 2,
+        cuts: 2,
+        crashes: 3,
+        power: 1,
+        preferred: 3,
+        leaves: 2,
+        deleted: 2,
+        outages: 1,
+        ..Faults::default()
+    }
 }
 
-fn exact(nodes: usize) -> World {
-    World::owned(Setting::new(&[96, 100, 98][..nodes]).exact(), SILENT)
+fn exact(nodes: usize, faults: Faults) -> World {
+    World::owned(Setting::new(&[96, 100, 98][..nodes]).exact(), faults)
 }
 
 fn with_witnesses(source: Mode) -> World {
-    World::owned(talking(source), Faults { post: 3, deaf: 2, parted: 1, ..SILENT })
+    World::owned(talking(source), Faults { post: 3, deaf: 2, parted: 1, ..silent() })
 }
 
 fn all_end_well(walks: u64) {
-    for world in [lifetimes(), exact(2), exact(3), with_witnesses(Mode::Both), with_witnesses(Mode::Witness)]
-    {
+    for world in [
+        world(silent()),
+        exact(2, silent()),
+        exact(3, silent()),
+        with_witnesses(Mode::Both),
+        with_witnesses(Mode::Witness),
+    ] {
         let bad = stray(&world, 0..walks);
         assert!(bad.is_none(), "{}", bad.unwrap_or_default());
     }
@@ -158,22 +156,22 @@ fn missed(rule: Rule, world: &World, from: u64) {
 
 #[test]
 fn an_epoch_is_closed_at_the_version_judged() {
-    missed(Rule::CloseByCas, &exact(2), 1_650);
+    missed(Rule::CloseByCas, &exact(2, silent()), 1_650);
 }
 
 #[test]
 fn an_address_is_claimed_at_the_version_judged() {
-    missed(Rule::ClaimByCas, &exact(2), 100);
+    missed(Rule::ClaimByCas, &exact(2, silent()), 100);
 }
 
 #[test]
 fn a_lease_that_names_an_earlier_epoch_means_nothing() {
-    missed(Rule::ThisEpoch, &exact(2), 110);
+    missed(Rule::ThisEpoch, &exact(2, silent()), 110);
 }
 
 #[test]
 fn an_epoch_is_continued_only_after_a_renewal() {
-    missed(Rule::RenewBeforeContinuing, &exact(2), 2_740);
+    missed(Rule::RenewBeforeContinuing, &exact(2, silent()), 2_740);
 }
 
 #[test]
@@ -184,10 +182,10 @@ fn a_restarted_witness_is_silent_for_a_while() {
 #[test]
 fn a_right_counts_from_the_very_write_that_took_effect() {
     let faults = Faults { all: 6, late: 3, cuts: 2, stalls: 1, ..Faults::default() };
-    missed(Rule::OwnNonce, &World::owned(Setting::new(&[96, 100]).exact(), faults), 1_200);
+    missed(Rule::OwnNonce, &exact(2, faults), 1_200);
 }
 
 #[test]
 fn what_is_said_counts_for_the_version_that_it_names() {
-    missed(Rule::SilentAsOf, &exact(2), 0);
+    missed(Rule::SilentAsOf, &exact(2, silent()), 0);
 }
