@@ -139,7 +139,10 @@ fn two_hosts_with_one_address_are_two_owners() {
         for_a_while();
     });
     for vip in both(&report) {
-        assert_eq!(owners(vip), [A, B], "{vip:?}");
+        // On a busy machine one of two hosts may miss requests that the other answers: when it
+        // answers again, it is listed again.
+        assert!(owners(vip).starts_with(&[A, B]), "{vip:?}");
+        assert!(owners(vip).iter().all(|mac| [A, B].contains(mac)), "{vip:?}");
         assert!(vip.two_answer_requests > 0, "{vip:?}");
         assert!(vip.two_owner_us > 100_000, "{vip:?}");
     }
