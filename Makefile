@@ -56,15 +56,17 @@ image: deps
 # All tests but e2e.
 FAST = --lib --bins --example observer --test '[!e]*'
 
-# The binary that ships comes first, since end-to-end tests wait for it; while it is linked on one processor, what is fast is built and
-# tested on the other. What takes whatever tests that wait for their cluster leave is `beside`: the worlds of the protocol's model, and
-# clippy, in a directory of its own, since cargo locks it. Examples are checked by clippy only, and built by whoever runs one.
-# `timeout` is there to end a job with all that it has started.
-test: deps licences
-	$(CARGO) fmt --check
+# The binary that ships comes first, since end-to-end tests wait for it, and its last minutes are one processor's: where its compilers are
+# there already it does not wait for `deps`, which has to be built itself. Everything else is built `nice` beside it. What takes whatever
+# tests that wait for their cluster leave is `beside`: the worlds of the protocol's model, and clippy, in a directory of its own, since
+# cargo locks it. Examples are checked by clippy only, and built by whoever runs one. `timeout` is there to end a job with all that it
+# has started.
+test:
 	@mkdir -p target; \
+	which clang musl-gcc > /dev/null && test -d /usr/include/bpf || $(MAKE) --no-print-directory deps || exit; \
 	timeout 1h $(MAKE) --no-print-directory build > target/build.log 2>&1 & build=$$!; \
 	trap 'kill $$build $$beside 2> /dev/null' EXIT; \
+	nice -n 19 $(MAKE) --no-print-directory deps licences && $(CARGO) fmt --check && \
 	nice -n 19 $(CARGO) test --no-run $(FAST) --test e2e || exit; \
 	timeout 1h $(MAKE) --no-print-directory beside > target/beside.log 2>&1 & beside=$$!; \
 	{ $(CARGO) test $(FAST) -- --skip ownership:: && $(CARGO) test --doc && $(CARGO) test --test e2e; } || exit; \

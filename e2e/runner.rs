@@ -134,8 +134,7 @@ fn clean(cluster: &Cluster) -> lab::Result<()> {
     }
     thread::scope(|scope| {
         let welcome = scope.spawn(|| welcome(cluster));
-        // Waits until they are gone.
-        cluster.kubectl(&["delete", "virtualips", "--all", "--all-namespaces", "--timeout=60s"])?;
+        cluster.delete_virtualips()?;
         welcome.join().unwrap_or_else(|panic| resume_unwind(panic))
     })?;
     cluster.nodes().iter().try_for_each(silent)

@@ -75,6 +75,11 @@ impl ControlPlane {
         })
     }
 
+    /// Whether each of the programs runs.
+    pub fn all_run(&self) -> bool {
+        self.managers.iter().chain([&self.etcd, &self.api]).all(Daemon::is_running)
+    }
+
     /// Starts what does not run, and waits until the API server is ready.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ pub const NAMESPACE: &str = "virtualip-system";
 const AGENT_SERVER: &str = "127.0.0.1:7472";
 /// How long a pod may take to come back.
 const AGENT_READY: Duration = Duration::from_mins(1);
+/// How long a thousand `VirtualIP`s may take to go.
+const GONE: Duration = Duration::from_mins(5);
 /// The agents.
 pub const AGENTS: &str = "daemonset/virtualip";
 
@@ -115,15 +117,29 @@ impl Cluster {
         self.control_plane().repair()?;
         self.on_every_node(Node::repair)?;
         // Nothing was broken, most often.
-        if self.looks_well()? {
+        if self.looks_well().is_ok_and(|well| well) {
             return self.wait_agents_answer().map(|()| true);
         }
+        self.control_plane().wait_ready()?;
         self.wait_nodes_ready()?;
         let there = self.has_agents()?;
         if there {
             self.wait_agents_ready()?;
         }
         Ok(there)
+    }
+
+    /// Deletes every `VirtualIP`, and waits until none is left.
+    ///
+    /// # Errors
+    /// When one is still there after five minutes.
+    pub fn delete_virtualips(&self) -> Result<()> {
+        // kubectl would wait for one after the other, and asks for five a second at most.
+        self.kubectl(&["delete", "virtualips", "--all", "--all-namespaces", "--wait=false"])?;
+        until("no VirtualIP is left", GONE, || {
+            let left = self.kubectl(&["get", "virtualips", "--all-namespaces", "-o", "name"])?;
+            Ok(left.is_empty().then_some(()))
+        })
     }
 
     /// The pod of a node's agent.

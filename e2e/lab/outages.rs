@@ -59,12 +59,12 @@ impl ControlPlane {
         self.etcd.signal(Signal::SIGCONT)
     }
 
-    /// Undoes every outage and waits until the API server is ready.
+    /// Undoes every outage. What had to be started is waited for; what had been stopped may still be coming to itself.
     ///
     /// # Errors
     /// When something does not come up.
     pub fn repair(&self) -> Result<()> {
         self.host.signal_all(Signal::SIGCONT)?;
-        self.start_all()
+        if self.all_run() { Ok(()) } else { self.start_all() }
     }
 }

@@ -81,6 +81,41 @@ pub fn interfaces(generator: &mut SchemaGenerator) -> Schema {
     with_rules(schema, [some])
 }
 
+/// A moment that may not have come yet.
+pub fn moment(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time", "nullable": true})
+}
+
+/// Conditions, as `metav1.Condition` has them.
+pub fn conditions(_: &mut SchemaGenerator) -> Schema {
+    let text = |description| json_schema!({"type": "string", "description": description});
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "description": "What is true of the object, or is not.",
+            "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+            "properties": {
+                "lastTransitionTime": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When status last changed.",
+                },
+                "message": text("A sentence for people; it may be empty."),
+                "observedGeneration": {
+                    "type": "integer",
+                    "format": "int64",
+                    "description": "The generation of the object that this was found out about; an older one than \
+                        metadata.generation says nothing of the newest spec.",
+                },
+                "reason": text("Why, as one word in CamelCase that programs can rely on."),
+                "status": text("True, False or Unknown."),
+                "type": text("What this is about, as one word in CamelCase."),
+            },
+        },
+    })
+}
+
 /// Labels of nodes, with the syntax that the API server wants of labels, so that a selector which no node can ever
 /// match is refused.
 pub fn node_selector(_: &mut SchemaGenerator) -> Schema {

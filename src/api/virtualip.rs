@@ -139,6 +139,7 @@ pub struct VirtualIPStatus {
     pub addresses: Vec<String>,
     /// Since when that node answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::moment")]
     pub since: Option<Time>,
     /// How often the addresses changed their node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +152,7 @@ pub struct VirtualIPStatus {
     /// Degraded once a node could not do all that the spec says of an address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
 }
 

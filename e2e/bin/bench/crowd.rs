@@ -31,5 +31,5 @@ pub fn gather(lab: &Cluster, vips: &[Vip]) -> Result<()> {
 /// # Errors
 /// When one does not go.
 pub fn part(lab: &Cluster) -> Result<()> {
-    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=300s"]).map(drop)
+    lab.delete_virtualips()
 }

@@ -31,13 +31,13 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     let most = lab.nodes().iter().map(|node| resident_kib(node.agent()?.pid)).collect::<Result<Vec<_>>>()?;
     let most = most.into_iter().max().unwrap_or_default();
     figures.note(&format!("agent_rss_mib_with_{MANY}_vips"), f64::from(most) / 1024.0);
-    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=60s"]).map(drop)
+    lab.delete_virtualips()
 }
 
 /// API writes a second of all agents, and the processor time of the one that needs most, in thousandths of a core.
 fn load(lab: &Cluster, vips: u8) -> Result<(f64, f64)> {
     eprintln!("counting API writes over {} s with {vips} VirtualIPs ...", COUNT.as_secs());
-    lab.kubectl(&["delete", "virtualips", "--all", "--timeout=60s"])?;
+    lab.delete_virtualips()?;
     let all: String = (0..vips).map(|i| Vip::dual(&format!("web-{i}"), 200 + i).manifest()).collect();
     lab.apply(&all)?;
     lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=120s"])?;
