@@ -11,7 +11,7 @@ BINDIR ?= /usr/local/bin
 PROGRAM ?=
 STATIC = x86_64-unknown-linux-musl
 
-.PHONY: help deps build image test beside e2e ocf ocft pacemaker install-ocf demo bench repeat sim sim-large model-deep chaos calm instants without-bpf lint licences clean-lab
+.PHONY: help deps build image test units parts beside e2e ocf ocft pacemaker install-ocf demo bench repeat sim sim-large model-deep chaos calm instants without-bpf lint licences clean-lab
 
 help:
 	@echo 'make demo [KEEP=1]  a real cluster on this machine, and an address that moves in it; KEEP=1 leaves it running'
@@ -53,8 +53,9 @@ build:
 image: deps
 	@$(LAB) image
 
-# All tests but e2e.
-FAST = --lib --bins --example observer --test '[!e]*'
+# All tests but those of the model and e2e. In two parts that run side by side: both wait for the kernel, mostly.
+UNITS = --lib
+PARTS = --bins --example observer --test '[!e]*'
 
 # The binary that ships comes first, since end-to-end tests wait for it, and its last minutes are one processor's: where its compilers are
 # there already it does not wait for `deps`, which has to be built itself. Everything else is built `nice` beside it. What takes whatever
@@ -67,12 +68,19 @@ test:
 	timeout 1h $(MAKE) --no-print-directory build > target/build.log 2>&1 & build=$$!; \
 	trap 'kill $$build $$beside 2> /dev/null' EXIT; \
 	nice -n 19 $(MAKE) --no-print-directory deps licences && $(CARGO) fmt --check && \
-	nice -n 19 $(CARGO) test --no-run $(FAST) --test e2e || exit; \
+	nice -n 19 $(CARGO) test --no-run $(UNITS) $(PARTS) --test e2e || exit; \
 	timeout 1h $(MAKE) --no-print-directory beside > target/beside.log 2>&1 & beside=$$!; \
-	{ $(CARGO) test $(FAST) -- --skip ownership:: && $(CARGO) test --doc && $(CARGO) test --test e2e; } || exit; \
+	{ $(MAKE) --no-print-directory -j2 -Otarget units parts && $(CARGO) test --test e2e; } || exit; \
 	wait $$build || { cat target/build.log; exit 1; }; \
 	wait $$beside || { cat target/beside.log; exit 1; }; \
 	sed -n '/^running/p; /^test result/p' target/beside.log
+
+units:
+	$(CARGO) test $(UNITS) -- --skip ownership::
+
+parts:
+	$(CARGO) test $(PARTS)
+	$(CARGO) test --doc
 
 beside:
 	chrt --idle 0 $(CARGO) test --lib ownership::

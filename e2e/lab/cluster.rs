@@ -202,7 +202,7 @@ impl Cluster {
     /// # Errors
     /// When one is not within a minute, its kubelet started anew.
     pub fn wait_nodes_ready(&self) -> Result<()> {
-        if self.ready_within("3s", &self.spelled()).is_ok() {
+        if self.ready_within("5s", &self.spelled()).is_ok() {
             return Ok(());
         }
         // A kubelet writes its Node when that differs from what its watch has told, and a watch that failed while the API

@@ -34,7 +34,6 @@ fn a_lab_whose_process_is_killed_or_interrupted_leaves_nothing(_: &Cluster) -> O
         if foreground { killpg(pid, signal) } else { kill(pid, signal) }?;
         child.wait()?;
         until("its janitor cleaned up", PATIENCE, || Ok((!state.dir().exists()).then_some(())))?;
-        // A kubectl of the killed one, for instance, ends with its last request.
         until(&format!("nothing that {signal} left runs any more"), PATIENCE, || {
             let left: Vec<_> = processes.iter().filter(|(process, _)| process.is_alive()).collect();
             if left.is_empty() { Ok(Some(())) } else { Err(Error::other(format!("{left:?}"))) }
