@@ -69,12 +69,13 @@ impl Keepalived {
         Ok(())
     }
 
-    /// Ends it everywhere, and waits until the addresses are gone.
+    /// Ends it where it runs, and waits until the addresses are gone.
     ///
     /// # Errors
     /// When one stays.
     pub fn stop(self, lab: &Cluster, addresses: &[IpAddr]) -> Result<()> {
-        lab.on_every_node(|node| node.signal_keepalived(Signal::SIGTERM, false))?;
+        let mut running = self.0.iter().filter(|daemon| daemon.is_running());
+        running.try_for_each(|daemon| daemon.signal(Signal::SIGTERM))?;
         until("keepalived has taken its addresses away", PATIENCE, || {
             Ok(lab.nodes_with(addresses)?.is_empty().then_some(()))
         })?;
