@@ -11,7 +11,7 @@ use std::{
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// How a test ends.
@@ -134,7 +134,7 @@ fn clean(cluster: &Cluster) -> lab::Result<()> {
     }
     thread::scope(|scope| {
         let welcome = scope.spawn(|| welcome(cluster));
-        cluster.delete_virtualips()?;
+        cluster.delete_virtualips(Duration::from_mins(1))?;
         welcome.join().unwrap_or_else(|panic| resume_unwind(panic))
     })?;
     cluster.nodes().iter().try_for_each(silent)

@@ -16,8 +16,6 @@ pub const NAMESPACE: &str = "virtualip-system";
 const AGENT_SERVER: &str = "127.0.0.1:7472";
 /// How long a pod may take to come back.
 const AGENT_READY: Duration = Duration::from_mins(1);
-/// How long a thousand `VirtualIP`s may take to go.
-const GONE: Duration = Duration::from_mins(5);
 /// The agents.
 pub const AGENTS: &str = "daemonset/virtualip";
 
@@ -132,11 +130,11 @@ impl Cluster {
     /// Deletes every `VirtualIP`, and waits until none is left.
     ///
     /// # Errors
-    /// When one is still there after five minutes.
-    pub fn delete_virtualips(&self) -> Result<()> {
+    /// When one is still there after so long.
+    pub fn delete_virtualips(&self, limit: Duration) -> Result<()> {
         // kubectl would wait for one after the other, and asks for five a second at most.
         self.kubectl(&["delete", "virtualips", "--all", "--all-namespaces", "--wait=false"])?;
-        until("no VirtualIP is left", GONE, || {
+        until("no VirtualIP is left", limit, || {
             let left = self.kubectl(&["get", "virtualips", "--all-namespaces", "-o", "name"])?;
             Ok(left.is_empty().then_some(()))
         })

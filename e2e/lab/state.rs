@@ -112,10 +112,16 @@ impl State {
     /// # Errors
     /// When something does not go away.
     pub fn remove(&self) -> Result<()> {
-        // Also those that came into its networks from outside, such as a kubectl, which would wait for an answer for long.
-        for (process, _) in self.inits().flat_map(|init| process::in_network_of(init.pid)) {
-            // It may have ended by itself.
-            let _ = process.signal(Signal::SIGKILL);
+        for init in self.inits() {
+            // Also those that came from outside, such as a kubectl, which would wait for an answer for long.
+            let found = process::in_network_of(init.pid);
+            // Else the number may be another's by now, and these all that run on this machine.
+            if init.is_alive() {
+                for (process, _) in found {
+                    // It may have ended by itself.
+                    let _ = process.signal(Signal::SIGKILL);
+                }
+            }
         }
         until("the end of the lab's processes", LET_GO, || {
             Ok((!self.inits().any(Process::is_alive)).then_some(()))

@@ -143,6 +143,8 @@ fn two_hosts_with_one_address_are_two_owners() {
         // answers again, it is listed again.
         assert!(owners(vip).starts_with(&[A, B]), "{vip:?}");
         assert!(owners(vip).iter().all(|mac| [A, B].contains(mac)), "{vip:?}");
+        let last = vip.owners.iter().max_by_key(|owner| owner.last_us).expect("both have answered");
+        assert_eq!(last.mac, B, "{vip:?}");
         assert!(vip.two_answer_requests > 0, "{vip:?}");
         assert!(vip.two_owner_us > 100_000, "{vip:?}");
     }

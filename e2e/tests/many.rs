@@ -29,7 +29,7 @@ fn fifty_are_spread_evenly_and_those_of_a_lost_node_as_well(lab: &Cluster) -> Ou
             Err(uneven) if attempt == ATTEMPTS => return Err(uneven.into()),
             Err(uneven) => eprintln!("    {uneven}"),
         }
-        lab.delete_virtualips()?;
+        lab.delete_virtualips(Duration::from_mins(1))?;
         lab.repair()?;
     }
     Ok(())

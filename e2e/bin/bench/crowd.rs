@@ -1,7 +1,7 @@
 //! Many `VirtualIP`s at once.
 
 use super::lab::{Cluster, Result, stage::Vip};
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 /// So many, with so many addresses each, none of which is in a subnet of a node.
 pub fn vips(count: u16, each: u16) -> Vec<Vip> {
@@ -26,10 +26,10 @@ pub fn gather(lab: &Cluster, vips: &[Vip]) -> Result<()> {
     lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=300s"]).map(drop)
 }
 
-/// Deletes all of them, which takes a minute and more with a thousand.
+/// Deletes all of them: a thousand may take a while.
 ///
 /// # Errors
 /// When one does not go.
 pub fn part(lab: &Cluster) -> Result<()> {
-    lab.delete_virtualips()
+    lab.delete_virtualips(Duration::from_mins(5))
 }

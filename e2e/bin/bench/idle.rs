@@ -44,7 +44,7 @@ fn of_all(lab: &Cluster, source: &str, name: &str, figures: &mut Figures) -> Res
         DIGITS.len(),
         COUNT.as_secs()
     );
-    lab.delete_virtualips()?;
+    lab.delete_virtualips(Duration::from_mins(1))?;
     others.iter().try_for_each(|node| lab.standby(node.name(), true))?;
     let all: String = DIGITS.map(|digits| Vip::dual(&format!("web-{digits}"), digits).manifest()).collect();
     lab.apply(&all)?;
@@ -65,7 +65,7 @@ fn of_all(lab: &Cluster, source: &str, name: &str, figures: &mut Figures) -> Res
     let share = busy.as_secs_f64() * 100.0 / COUNT.as_secs_f64();
     figures.note(&format!("idle_cpu_{vips}_vips{name}_percent"), share);
     figures.note(&format!("idle_wakes_{vips}_vips{name}_per_s"), f64::from(woke) / COUNT.as_secs_f64());
-    lab.delete_virtualips()
+    lab.delete_virtualips(Duration::from_mins(1))
 }
 
 /// Processor time of all threads of a process, within and without the kernel.

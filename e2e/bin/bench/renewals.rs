@@ -49,7 +49,7 @@ fn busy(lab: &Cluster, node: &Node, first: IpAddr, (addresses, each): (u32, u32)
         node.name(),
         COUNT.as_secs()
     );
-    lab.delete_virtualips()?;
+    lab.delete_virtualips(Duration::from_mins(2))?;
     let items: Vec<_> = (0..addresses)
         .step_by(each as usize)
         .map(|start| manifest(first, start..addresses.min(start + each)))
@@ -66,7 +66,7 @@ fn busy(lab: &Cluster, node: &Node, first: IpAddr, (addresses, each): (u32, u32)
     let before = processor_time(agent)?;
     thread::sleep(COUNT);
     let busy = processor_time(agent)?.saturating_sub(before);
-    lab.delete_virtualips()?;
+    lab.delete_virtualips(Duration::from_mins(2))?;
     Ok(busy.as_secs_f64() * 100.0 / COUNT.as_secs_f64())
 }
 

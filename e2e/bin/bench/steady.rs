@@ -31,13 +31,13 @@ pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
     let most = lab.nodes().iter().map(|node| resident_kib(node.agent()?.pid)).collect::<Result<Vec<_>>>()?;
     let most = most.into_iter().max().unwrap_or_default();
     figures.note(&format!("agent_rss_mib_with_{MANY}_vips"), f64::from(most) / 1024.0);
-    lab.delete_virtualips()
+    lab.delete_virtualips(Duration::from_mins(1))
 }
 
 /// API writes a second of all agents, and the processor time of the one that needs most, in thousandths of a core.
 fn load(lab: &Cluster, vips: u8) -> Result<(f64, f64)> {
     eprintln!("counting API writes over {} s with {vips} VirtualIPs ...", COUNT.as_secs());
-    lab.delete_virtualips()?;
+    lab.delete_virtualips(Duration::from_mins(1))?;
     let all: String = (0..vips).map(|i| Vip::dual(&format!("web-{i}"), 200 + i).manifest()).collect();
     lab.apply(&all)?;
     lab.kubectl(&["wait", "virtualips", "--all", "--for=condition=Ready", "--timeout=120s"])?;
