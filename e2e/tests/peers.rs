@@ -23,8 +23,8 @@ super::tests![
     strangers_get_no_answer,
     the_keys_are_deleted_and_replaced_and_nobody_notices,
     a_closed_port_leaves_the_lease_alone_and_the_status_says_why,
-    the_api_server_is_killed_for_10_s_and_nobody_on_the_wire_notices,
-    the_api_server_hangs_for_10_s_and_nobody_on_the_wire_notices,
+    the_api_server_is_killed_for_10_s_a_witness_is_silent_and_nobody_on_the_wire_notices,
+    the_api_server_hangs_for_10_s_a_witness_is_silent_and_nobody_on_the_wire_notices,
     a_node_that_is_off_is_closed_by_hand,
 ];
 
@@ -93,7 +93,9 @@ fn a_closed_port_leaves_the_lease_alone_and_the_status_says_why(lab: &Cluster) -
     unnoticed(stage)
 }
 
-fn the_api_server_is_killed_for_10_s_and_nobody_on_the_wire_notices(lab: &Cluster) -> Outcome {
+fn the_api_server_is_killed_for_10_s_a_witness_is_silent_and_nobody_on_the_wire_notices(
+    lab: &Cluster,
+) -> Outcome {
     let plane = lab.control_plane();
     away(
         lab,
@@ -105,16 +107,23 @@ fn the_api_server_is_killed_for_10_s_and_nobody_on_the_wire_notices(lab: &Cluste
     )
 }
 
-fn the_api_server_hangs_for_10_s_and_nobody_on_the_wire_notices(lab: &Cluster) -> Outcome {
+fn the_api_server_hangs_for_10_s_a_witness_is_silent_and_nobody_on_the_wire_notices(
+    lab: &Cluster,
+) -> Outcome {
     let plane = lab.control_plane();
     away(lab, || plane.stop_api(), || plane.continue_api())
 }
 
+/// For half of that time one of the owner's two witnesses is silent: the one that it asks first.
 fn away(lab: &Cluster, fault: impl FnOnce() -> Result<()>, undo: impl FnOnce() -> Result<()>) -> Outcome {
     let stage = Stage::dual(lab)?;
     lab.wait_source("Both")?;
+    let witness = lab.nodes().iter().find(|node| node.name() != stage.owner);
     fault()?;
-    thread::sleep(OUTAGE);
+    thread::sleep(OUTAGE / 2);
+    witness.map(Node::stop_agent).transpose()?;
+    thread::sleep(OUTAGE / 2);
+    witness.map(Node::continue_agent).transpose()?;
     undo()?;
     lab.control_plane().wait_ready()?;
     lab.wait_source("Both")?;

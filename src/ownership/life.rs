@@ -157,11 +157,14 @@ impl Life {
         std::iter::once(&begun.stand).chain(self.attempts.iter().map(|attempt| &attempt.stand))
     }
 
+    /// What holds in whichever of its versions the Lease is (rule 15).
+    fn least(&self, begun: &Begun, of: impl Fn(&Stand) -> Time) -> Time {
+        let versions = if dropped(Rule::MinimumOfAll) { 1 } else { usize::MAX };
+        self.stands(begun).take(versions).map(of).min().unwrap_or_default()
+    }
+
     fn until(&self, begun: &Begun, timing: &Timing) -> Time {
-        let pending = !dropped(Rule::MinimumOfAll);
-        let stands = self.stands(begun).take(if pending { usize::MAX } else { 1 });
-        let rights = stands.map(|stand| stand.right(&self.promises, timing));
-        rights.min().unwrap_or_default()
+        self.least(begun, |stand| stand.right(&self.promises, timing))
     }
 
     /// Whether the own Lease is known to be closed or absent, and no write is under way.
@@ -198,7 +201,7 @@ impl Life {
         if !begun.confirmed {
             return Some(begun.give_up);
         }
-        self.stands(begun).map(|stand| stand.ends(&self.promises, timing)).min()
+        Some(self.least(begun, |stand| stand.ends(&self.promises, timing)))
     }
 
     /// Ends the epoch at once, for ever.

@@ -272,7 +272,8 @@ impl Promises {
         let others = others.filter_map(|other| Some((self.asked_last(choice.round, other)?, other)));
         let Some((other, who)) = others.max() else { return Some(last + timing.ask) };
         Some(if !self.has_answered(choice, who) {
-            (last + timing.ask).max(other + again)
+            // Not counted from when that one was asked: it is asked again and again, and this one would never be.
+            last + timing.ask + again
         } else if other > last || (other == last && !first) {
             (other + timing.ask).min(last + timing.ask * 2)
         } else if other == last {

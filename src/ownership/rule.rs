@@ -1,8 +1,9 @@
 //! The rules that the model checker can drop, one at a time, to prove that each is missed.
 //!
 //! Only tests can drop one: everywhere else [`dropped`] is the constant `false`, and nothing of it is left in the program.
-//! Which ones are missed is in `model::missed`, where worlds are small enough to look at every state, and in `model::walks`,
-//! where it takes more faults; of the rest each says how far it was looked for. None of those was missed in 12,500 walks either.
+//! Which ones are missed is in `model::missed`, where worlds are small enough to look at every state, and in `model::walks` and
+//! `model::plots`, where it takes more faults. Some stand behind one another: what each of two is enough against is missed
+//! where both are dropped.
 
 /// A rule of the protocol, by its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,33 +11,31 @@
 pub(super) enum Rule {
     /// 1: an epoch begins only when nothing is answered for any more.
     SilentBeforeBegin,
-    /// 1: starting another begin ends the one before. Not missed in 100,000 states with a late request and a cut.
+    /// 1: starting another begin ends the one before. The only one that is not missed: where each write carries a nonce, a begin
+    /// that takes effect late counts from when it was sent itself (rule 2), and nothing has been answered for since.
     OneBegin,
-    /// 2: the right counts from the sending of the very write that took effect. Not missed in 100,000 states with a late
-    /// request and a cut; in walks with two cuts.
+    /// 2: the right counts from the sending of the very write that took effect.
     OwnNonce,
-    /// 3: when the right ends the epoch is over. Not missed behind an exact fence with a late request, in all states: the
-    /// protocol says that a later renewal may restore the right there.
+    /// 3: when the right ends the epoch is over. A later renewal may restore the right, since it shows that nobody has closed
+    /// the epoch; a later promise may not, but for that there is [`Rule::VotedIsVoted`] as well.
     OverAtItsEnd,
     /// 4: where a Lease is gone, its last right is outwaited.
     WaitForTheLost,
     /// 5: who closes has known the version for its whole duration.
     WholeWait,
-    /// 5 and 13: a node Lease is closed at the version judged. Not missed in 700,000 states with two faults; in walks with more.
+    /// 5 and 13: a node Lease is closed at the version judged.
     CloseByCas,
     /// 6: a vip Lease is claimed at the version judged.
     ClaimByCas,
-    /// 7: a Lease that names an earlier epoch of this node means nothing. Not missed with one crash, in all states; in walks with
-    /// more faults.
+    /// 7: a Lease that names an earlier epoch of this node means nothing.
     ThisEpoch,
     /// 9: the address is silent before it is given.
     SilentBeforeGift,
-    /// 9: what was given is not answered for, whether or not the write is known to have taken effect. Not missed in 100,000
-    /// states with two changes of mind and a late request; missed once, in walks that chose their faults otherwise.
+    /// 9: what was given is not answered for, whether or not the write is known to have taken effect.
     GivenIsGiven,
-    /// 9: a vip Lease is given at the version judged. Not missed with one late request and one handover, in all states.
+    /// 9: a vip Lease is given at the version judged.
     GiveByCas,
-    /// 10: a lifetime ends before the right does. Not missed with one sleep, in all states; nor in 1,500,000 with a cut as well.
+    /// 10: a lifetime ends before the right does.
     LifetimeWithinRight,
     /// 10: after a call the clock is looked at again.
     LookAgain,
@@ -46,36 +45,32 @@ pub(super) enum Rule {
     RetireByCas,
     /// Restart, a: the old agent is dead before the new one starts.
     HostLock,
-    /// Restart, b: a renewal of this life comes before anything else. Not missed with a crash and a stalled watch, in all
-    /// states; in walks with more faults.
+    /// Restart, b: a renewal of this life comes before anything else.
     RenewBeforeContinuing,
-    /// Restart, c: an absent address is not added before a write of this life. Not missed in 100,000 states with a crash, a
-    /// late request and a change of mind.
+    /// Restart, c: an absent address is not added before a write of this life.
     ConfirmBeforeAdding,
-    /// Restart, c: a vip Lease is confirmed at the version judged. Looked for in walks only.
+    /// Restart, c: a vip Lease is confirmed at the version judged.
     ConfirmByCas,
-    /// 12: a promise counts from when it was asked for. Not missed in 60,000 states with a late message and two sleeps.
+    /// 12: a promise counts from when it was asked for.
     CountFromAsking,
     /// 12: a majority has promised.
     MajorityOfPromises,
     /// 13: nobody votes while its promise runs.
     NoVoteUnderPromise,
-    /// 13: who has voted never promises again. Not missed with one fault: an owner whose witnesses would all vote has no
-    /// right any more, unless messages are late. Nor in 12,000 walks with such: votes come when every promise has run out, so its
-    /// epoch is over (rule 3).
+    /// 13: who has voted never promises again. Votes come when every promise has run out; but in mode both the epoch may live
+    /// on, by the Lease, and be closed by those votes later.
     VotedIsVoted,
     /// 13: so many votes that no majority of promises can be running.
     EnoughVotes,
-    /// 14: a promise counts under the incarnation that the choice names. Not missed with one fault.
+    /// 14: a promise counts under the incarnation that the choice names.
     NamedIncarnation,
     /// 14: a restarted witness votes for its former life only when what that may have promised has run out.
     SilentAfterStart,
-    /// 15: the right is the minimum over all versions that the Lease may be in. Not missed in 60,000 states around the step
-    /// to witnesses, with a cut and a node that hears no other.
+    /// 15: the right is the minimum over all versions that the Lease may be in. With two witnesses [`Rule::NeverShorter`] alone is
+    /// enough.
     MinimumOfAll,
-    /// 15: a write that would shorten the right is not sent. Not missed behind an exact fence, which is told of the shorter
-    /// one first: it is for lifetimes, and for owners that are to stay. Nor does the owner go silent in mode both while the API
-    /// server does nothing, in all states.
+    /// 15: a write that would shorten the right is not sent. Missed where lifetimes are the fence: an exact one is told of the
+    /// shorter right first.
     NeverShorter,
     /// 16: in mode both the Lease has to be outwaited as well.
     BothWait,

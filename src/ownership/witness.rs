@@ -71,7 +71,8 @@ impl Witness {
         }
         let until = self.promised.entry(holder).or_default();
         *until = (*until).max(now + period);
-        Message::Promise { epoch, round, witness: self.incarnation, asked }
+        let witness = witness.filter(|_| dropped(Rule::NamedIncarnation)).unwrap_or(self.incarnation);
+        Message::Promise { epoch, round, witness, asked }
     }
 
     /// From when on this node would vote to close: no promise runs. What a former incarnation promised is not known, so

@@ -12,6 +12,8 @@ mod hand;
 mod missed;
 mod moves;
 mod node;
+mod plot;
+mod plots;
 mod post;
 mod requests;
 mod search;

@@ -74,6 +74,8 @@ pub(super) enum Move {
     Leave(usize),
     Abandon(usize),
     Meddle(usize),
+    /// A node is put on standby, or taken off it.
+    Standby(usize),
 }
 
 impl Move {
@@ -103,10 +105,11 @@ impl Move {
 }
 
 impl Faults {
-    /// How many of each kind are left.
+    /// How many are left of each kind that a walk may choose.
     pub(super) fn kinds(&mut self) -> [&mut u8; 14] {
         let Self {
             all: _,
+            standby: _,
             late,
             pauses,
             stalls,
@@ -147,15 +150,21 @@ impl Faults {
             Move::Deafen(_) => &mut self.deaf,
             Move::Part(..) => &mut self.parted,
             Move::Outage => &mut self.outages,
+            Move::Standby(_) => &mut self.standby,
             _ => return None,
         })
     }
 }
 
 impl World {
-    /// Everything that can happen next.
+    /// What can happen next: everything, or what the plot leaves of it.
     pub(super) fn moves(&self, out: &mut Vec<Move>) {
         out.clear();
+        self.all_moves(out);
+        self.narrow(out);
+    }
+
+    fn all_moves(&self, out: &mut Vec<Move>) {
         // A call to the kernel is made at once, unless a fault comes between.
         for (index, node) in self.nodes.iter().enumerate() {
             if let Some(process) = node.running() {
@@ -190,7 +199,7 @@ impl World {
         if self.setting.talks() || self.setting.coarse {
             self.keep_first(out);
         }
-        let rests = self.nodes.iter().all(|node| self.lets_time_pass(node));
+        let rests = self.rests();
         if rests {
             out.push(Move::Advance);
         }
@@ -207,6 +216,11 @@ impl World {
             out.push(Move::Join);
         }
         self.users(out);
+    }
+
+    /// Whether nothing is left to be done at this tick.
+    pub(super) fn rests(&self) -> bool {
+        self.nodes.iter().all(|node| self.lets_time_pass(node))
     }
 
     /// Of the requests that are not late only the first takes effect next.
@@ -372,6 +386,9 @@ impl World {
             if left.meddled > 0 && self.api.nodes.contains_key(&node_name(index)) {
                 out.push(Move::Meddle(index));
             }
+            if left.standby > 0 {
+                out.push(Move::Standby(index));
+            }
         }
         if left.deleted > 0 && !spec.deleted {
             out.push(Move::Delete);
@@ -383,6 +400,7 @@ impl World {
     /// Lets one thing happen.
     pub(super) fn make(&mut self, way: Move) {
         self.tell_move(way);
+        self.unfold(way);
         self.pay(way);
         match way {
             Move::Advance => self.advance(),
@@ -468,6 +486,12 @@ impl World {
             Move::Prefer(node) => self.edit(|spec| spec.prefer = Some(node_name(node))),
             Move::Delete => self.edit(|spec| spec.deleted = true),
             Move::Create => self.edit(|spec| spec.deleted = false),
+            Move::Standby(node) => {
+                let standby = &mut Rc::make_mut(&mut self.specs).standby;
+                if !standby.remove(&node_name(node)) {
+                    standby.insert(node_name(node));
+                }
+            }
             Move::Meddle(node) => {
                 Rc::make_mut(&mut self.api).delete_node(&node_name(node));
                 self.publish();

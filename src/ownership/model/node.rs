@@ -119,6 +119,11 @@ impl Node {
         self.process.as_ref().filter(|_| !self.paused)
     }
 
+    /// Whether a call to the kernel has been begun and takes long.
+    pub(super) fn slow(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| matches!(process.hand, Hand::Checked(..)))
+    }
+
     /// Whether the watches deliver.
     pub(super) fn hears(&self) -> bool {
         !self.paused && !self.stalled && !self.cut

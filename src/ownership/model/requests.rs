@@ -185,7 +185,7 @@ fn overwriting_title(api: &Api, mut write: TitleWrite) -> TitleWrite {
         Why::Claim => dropped(Rule::ClaimByCas),
         Why::Retire => dropped(Rule::RetireByCas),
         Why::Confirm => dropped(Rule::ConfirmByCas),
-        Why::Gift | Why::Release => dropped(Rule::GiveByCas),
+        Why::Appoint | Why::Gift | Why::Release => dropped(Rule::GiveByCas),
         _ => false,
     };
     if dropped {

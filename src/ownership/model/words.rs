@@ -64,6 +64,7 @@ impl World {
             Move::Create => "a user creates the VirtualIP again".into(),
             Move::Leave(node) => format!("{} is asked to stop", node_name(node)),
             Move::Abandon(node) => format!("{} has no more time to stop", node_name(node)),
+            Move::Standby(node) => format!("a user puts {} on standby, or takes it off", node_name(node)),
             Move::Meddle(node) => format!("somebody deletes the node Lease of {}", node_name(node)),
         };
         self.say(|| text);

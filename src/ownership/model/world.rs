@@ -16,6 +16,7 @@ use super::super::time::Time;
 use super::super::timing::{Fence, Timing};
 use super::fingerprint::{Fingerprint, INCARNATION, TIME, VERSION};
 use super::node::{Hand, Node, Op, Process, Sent};
+use super::plot::Plot;
 use super::post::Letter;
 
 /// A tick of the world, in nanoseconds.
@@ -55,6 +56,8 @@ pub(super) struct Faults {
     pub(super) parted: u8,
     /// An API server that does nothing for a while.
     pub(super) outages: u8,
+    /// A node that users put on standby, or take off it: in plots only.
+    pub(super) standby: u8,
 }
 
 /// What is the same in all states of one search.
@@ -146,6 +149,8 @@ pub(super) struct World {
     pub(super) away: bool,
     pub(super) faults: Faults,
     incarnations: u64,
+    /// What happens, and in which order, where that is given.
+    pub(super) plot: Option<Plot>,
     /// Readable, when asked for.
     pub(super) story: Option<Vec<String>>,
     pub(super) failure: Option<String>,
@@ -167,6 +172,7 @@ impl World {
             away: false,
             faults,
             incarnations: INCARNATION,
+            plot: None,
             story: None,
             failure: None,
         }
@@ -204,6 +210,7 @@ impl World {
 
     pub(super) fn fingerprint(&self, print: &mut Fingerprint) -> u64 {
         self.faults.hash(print);
+        self.plot.as_ref().map(|plot| plot.place(self.now)).hash(print);
         self.api.nodes.hash(print);
         self.api.titles.hash(print);
         (&self.specs, self.parted, self.away).hash(print);
@@ -278,9 +285,14 @@ impl World {
     }
 
     /// The same world, in which only the owner is struck.
-    pub(super) fn striking_the_owner(mut self) -> Self {
+    pub(super) fn striking_the_owner(self) -> Self {
+        self.striking_behind_the_owner(0)
+    }
+
+    /// The same world, in which only the node is struck that comes so many places after the owner.
+    pub(super) fn striking_behind_the_owner(mut self, places: usize) -> Self {
         let owner = self.owners().first().copied();
-        Rc::make_mut(&mut self.setting).victim = owner;
+        Rc::make_mut(&mut self.setting).victim = owner.map(|owner| (owner + places) % self.nodes.len());
         self
     }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::outage::{Manner, Outage};
 use super::world::World;
 use super::{MILLI, SECOND, address, key};
-use crate::ownership::timing::Timing;
+use crate::ownership::source::Mode;
+use crate::ownership::timing::{Fence, Timing};
 
 fn timing() -> Timing {
     Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap()
@@ -162,4 +164,47 @@ fn a_quiet_cluster_hardly_writes() {
     // The owner and the two next in line once a second, the others once in ten.
     assert!(writes <= 325, "{writes} writes in 100 s");
     assert_eq!(reads, 0);
+}
+
+/// A cluster that lives on promises, and whose API server has just gone away for 40 s.
+fn abandoned(source: Mode, nodes: usize) -> (World, usize) {
+    let timing = timing().with_witnesses(source, Duration::from_millis(300), Fence::Exact).unwrap();
+    let mut world = World::talking(1, nodes, timing);
+    world.trace = Some(Vec::new());
+    world.create(key(0), [address(1)]);
+    (0..nodes).for_each(|node| world.start(node));
+    world.run(10 * SECOND);
+    world.go_away(Outage { until: world.now + 40 * SECOND, manner: Manner::Down });
+    world.run(world.now + 4 * SECOND);
+    let owner = world.owners(address(1))[0];
+    (world, owner)
+}
+
+/// In both modes, with two witnesses and with four, and whichever of the nodes is struck.
+fn answers_on(strike: impl Fn(&mut World, usize)) {
+    for (source, nodes) in [(Mode::Both, 3), (Mode::Witness, 3), (Mode::Witness, 5)] {
+        for behind in 1..nodes {
+            let (mut world, owner) = abandoned(source, nodes);
+            strike(&mut world, (owner + behind) % nodes);
+            let end = world.now + 3 * SECOND;
+            while world.now < end {
+                world.run(world.now + 5 * MILLI);
+                assert_eq!(world.owners(address(1)), [owner], "{source:?}, {behind} of {nodes} behind it");
+            }
+            check(&world);
+        }
+    }
+}
+
+#[test]
+fn while_the_api_server_is_away_another_node_may_die_and_nobody_notices() {
+    answers_on(World::power_off);
+}
+
+#[test]
+fn while_the_api_server_is_away_another_agent_may_be_started_anew_and_nobody_notices() {
+    answers_on(|world, node| {
+        world.crash(node);
+        world.start(node);
+    });
 }
