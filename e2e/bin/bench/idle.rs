@@ -21,6 +21,10 @@ const REST: Duration = Duration::from_secs(15);
 /// How long is counted.
 const COUNT: Duration = Duration::from_secs(30);
 
+/// So often, and for so long each time, a program sleeps that has nothing to do.
+const EMPTY_WAKES: u32 = 250;
+const EMPTY_SLEEP: Duration = Duration::from_millis(20);
+
 /// Where the right comes from, and what the figures say of it.
 const SOURCES: [(&str, &str); 2] = [("both", ""), ("witness", "_witness")];
 
@@ -29,6 +33,7 @@ const SOURCES: [(&str, &str); 2] = [("both", ""), ("witness", "_witness")];
 /// # Errors
 /// When one of them gets no node.
 pub fn measure(lab: &Cluster, figures: &mut Figures) -> Result<()> {
+    figures.note("idle_empty_wake_us", empty_wake()?.as_secs_f64() * 1e6);
     for (source, name) in SOURCES {
         lab.use_source(source)?;
         of_all(lab, source, name, figures)?;
@@ -66,6 +71,17 @@ fn of_all(lab: &Cluster, source: &str, name: &str, figures: &mut Figures) -> Res
     figures.note(&format!("idle_cpu_{vips}_vips{name}_percent"), share);
     figures.note(&format!("idle_wakes_{vips}_vips{name}_per_s"), f64::from(woke) / COUNT.as_secs_f64());
     lab.delete_virtualips(Duration::from_mins(1))
+}
+
+/// What this machine charges a program that wakes and does nothing. It differs much, where processors are shared above all, and so
+/// does what idling costs.
+fn empty_wake() -> Result<Duration> {
+    let used = || {
+        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).doing(|| "read a clock".into())
+    };
+    let before = used()?;
+    (0..EMPTY_WAKES).for_each(|_| thread::sleep(EMPTY_SLEEP));
+    Ok(used()?.saturating_sub(before) / EMPTY_WAKES)
 }
 
 /// Processor time of all threads of a process, within and without the kernel.
