@@ -174,6 +174,7 @@ fn abandoned(source: Mode, nodes: usize) -> (World, usize) {
     world.create(key(0), [address(1)]);
     (0..nodes).for_each(|node| world.start(node));
     world.run(10 * SECOND);
+    assert!(world.api.nodes.values().all(|lease| lease.source.mode() == source));
     world.go_away(Outage { until: world.now + 40 * SECOND, manner: Manner::Down });
     world.run(world.now + 4 * SECOND);
     let owner = world.owners(address(1))[0];
