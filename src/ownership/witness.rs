@@ -54,10 +54,11 @@ impl Witness {
     pub(super) fn asked(&mut self, from: NodeName, request: Request, dead: bool, now: Time) -> Message {
         let Request { epoch, round, witness, period, asked } = request;
         let holder = Holder { node: from, epoch: epoch.clone() };
+        let forgetful = dropped(Rule::NamedIncarnation);
+        let me = witness.filter(|_| forgetful).unwrap_or(self.incarnation);
         let why = if dead {
             Some(Refusal::Dead)
-        } else if witness != Some(self.incarnation) && !(witness.is_some() && dropped(Rule::NamedIncarnation))
-        {
+        } else if witness != Some(me) {
             Some(Refusal::Unnamed)
         } else if self.voted.get(&holder).is_some_and(|rounds| rounds.contains(&round))
             && !dropped(Rule::VotedIsVoted)
@@ -71,8 +72,7 @@ impl Witness {
         }
         let until = self.promised.entry(holder).or_default();
         *until = (*until).max(now + period);
-        let witness = witness.filter(|_| dropped(Rule::NamedIncarnation)).unwrap_or(self.incarnation);
-        Message::Promise { epoch, round, witness, asked }
+        Message::Promise { epoch, round, witness: me, asked }
     }
 
     /// From when on this node would vote to close: no promise runs. What a former incarnation promised is not known, so

@@ -81,7 +81,7 @@ impl World {
         out.extend(due);
     }
 
-    /// Goes on to the next step if this move is the one before.
+    /// Counts a move that is the next step.
     pub(super) fn unfold(&mut self, way: Move) {
         let Some(mut plot) = self.plot.take() else { return };
         if plot.next().is_some_and(|step| (step.is)(self, way)) {
@@ -112,6 +112,10 @@ impl World {
     ) -> bool {
         let mut sent = self.nodes[node].sent.iter().enumerate();
         sent.any(|(at, sent)| way == what(node, at) && of(&sent.request))
+    }
+
+    fn is_promise(&self, at: usize, to: usize) -> bool {
+        self.letters[at].to == to && matches!(self.letters[at].message, Message::Promise { .. })
     }
 }
 
@@ -158,10 +162,4 @@ pub(super) fn late_promise(node: usize) -> Step {
         Move::Hear(at) => world.letters[at].late && world.is_promise(at, node),
         _ => false,
     })
-}
-
-impl World {
-    fn is_promise(&self, at: usize, to: usize) -> bool {
-        self.letters[at].to == to && matches!(self.letters[at].message, Message::Promise { .. })
-    }
 }

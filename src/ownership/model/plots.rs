@@ -52,11 +52,11 @@ fn cast(mut world: World) -> Cast {
 }
 
 fn exact(nodes: usize) -> Cast {
-    cast(World::owned(Setting::new(&[96, 100, 98][..nodes]).exact(), PLENTY))
+    cast(World::owned(Setting::new(&[96, 100, 98][..nodes]).exact(), Faults::default()))
 }
 
 fn with_witnesses(source: Mode) -> Cast {
-    cast(World::owned(talking(source), PLENTY))
+    cast(World::owned(talking(source), Faults::default()))
 }
 
 /// Nodes that are about to live on promises alone.
@@ -120,7 +120,7 @@ fn a_lease_is_given_at_the_version_judged() {
 /// The call that gives the address its lifetime comes late, and the agent dies before the right ends.
 #[test]
 fn a_lifetime_ends_before_the_right() {
-    let Cast { world, owner, .. } = cast(tests::world(PLENTY));
+    let Cast { world, owner, .. } = cast(tests::world(Faults::default()));
     let plot = [
         just(Move::PauseInCall(owner)),
         just(Move::Resume(owner)),

@@ -257,8 +257,8 @@ fn deep_nobody_notices_that_the_api_server_is_away() {
 fn deep_nobody_notices_that_a_witness_dies_while_the_api_server_is_away() {
     let faults = Faults { all: 2, outages: 1, power: 1, ..Faults::default() };
     for (source, dies) in [Mode::Both, Mode::Witness].into_iter().flat_map(|mode| [(mode, 1), (mode, 2)]) {
-        let mut world = World::owned(Setting { unbroken: true, ..talking(source).coarse() }, faults);
-        world = world.striking_behind_the_owner(dies);
+        let setting = Setting { unbroken: true, ..talking(source).coarse() };
+        let world = World::owned(setting, faults).striking_behind_the_owner(dies);
         as_far_as_it_goes(&format!("{source:?}, outage, {dies} behind the owner dies, never silent"), &world);
     }
 }

@@ -12,10 +12,7 @@ use crate::ownership::timing::Timing;
 /// A cluster of three that talk, whose owner is asked to give `vip0` to another one: the world, the owner, the successor.
 fn asked() -> (World, usize, usize) {
     let timing = Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap();
-    let mut world = World::talking(1, 3, timing);
-    world.trace = Some(Vec::new());
-    world.create(key(0), [address(1)]);
-    (0..3).for_each(|node| world.start(node));
+    let mut world = World::talking(1, 3, timing).begun();
     world.until(2 * SECOND, "one owner", |world| world.owners(address(1)).len() == 1);
     world.run(world.now + SECOND);
     let owner = world.owners(address(1))[0];

@@ -17,7 +17,7 @@ use super::placement::Plan;
 use super::post::{Currents, Silence};
 use super::rng::Rng;
 use super::traffic::Traffic;
-use super::{Instant, MILLI, SECOND, seconds};
+use super::{Instant, MILLI, SECOND, address, key, seconds};
 
 /// A process: its node and its incarnation.
 pub(super) type Proc = (usize, u64);
@@ -126,6 +126,14 @@ impl World {
             trace: None,
             failure: None,
         }
+    }
+
+    /// The same world with `vip0`, which has one address, and every agent started; what happens is written down.
+    pub(super) fn begun(mut self) -> Self {
+        self.trace = Some(Vec::new());
+        self.create(key(0), [address(1)]);
+        (0..self.nodes.len()).for_each(|node| self.start(node));
+        self
     }
 
     /// A world in which agents talk, and every kernel has an exact fence.
