@@ -50,12 +50,12 @@ enum Part {
 }
 
 /// Up to which version of the namespace each was heard.
-struct At {
+struct Reached {
     news: String,
     renewals: String,
 }
 
-impl At {
+impl Reached {
     fn go_on(&mut self, part: Part, version: Option<String>) {
         let Some(version) = version else { return };
         match part {
@@ -119,7 +119,7 @@ impl LeaseWatch {
 
     async fn once(&mut self) -> Result<(), WatchError> {
         let listed = self.list().await?;
-        let mut at = At { news: listed.clone(), renewals: listed };
+        let mut at = Reached { news: listed.clone(), renewals: listed };
         loop {
             self.watch(&mut at).await?;
         }
@@ -152,7 +152,7 @@ impl LeaseWatch {
     }
 
     /// Watches both from where they are, until one of them ends, as the API server lets them now and then.
-    async fn watch(&mut self, at: &mut At) -> Result<(), WatchError> {
+    async fn watch(&mut self, at: &mut Reached) -> Result<(), WatchError> {
         let news = self.open(Part::News, &at.news).await?;
         let renewals = self.open(Part::Renewals, &at.renewals).await?;
         self.rests.worked();
@@ -176,7 +176,7 @@ impl LeaseWatch {
         Ok(events.map(Some).chain(ends).map(move |event| (part, event)).boxed())
     }
 
-    fn heed(&mut self, part: Part, event: WatchEvent<Lease>, at: &mut At) -> Result<(), WatchError> {
+    fn heed(&mut self, part: Part, event: WatchEvent<Lease>, at: &mut Reached) -> Result<(), WatchError> {
         let version = match event {
             WatchEvent::Added(lease) | WatchEvent::Modified(lease) => {
                 self.known.extend(lease.metadata.name.clone());
@@ -202,7 +202,8 @@ impl LeaseWatch {
             (Part::Renewals, Some(LeaseName::Node(node))) => {
                 self.inputs.send(Input::Reread(NodeName(node.into())));
             }
-            // Its first renewal: it goes on. Were it deleted, those would know who are told of its renewals.
+            // Its first renewal: it goes on. The policy lets nobody delete an open one; if it was, whoever is in line to close it
+            // finds that out by trying.
             (Part::News, Some(LeaseName::Node(_))) if is_open(lease) => {}
             _ => {
                 self.known.remove(&name);
@@ -269,7 +270,7 @@ mod tests {
     /// What the loop hears of it, and up to where either part was heard then.
     fn heard(part: Part, event: WatchEvent<Lease>) -> (Option<Input>, [String; 2]) {
         let (mut watch, mut door) = watch();
-        let mut at = At { news: "1".into(), renewals: "2".into() };
+        let mut at = Reached { news: "1".into(), renewals: "2".into() };
         watch.heed(part, event, &mut at).unwrap();
         (door.try_recv().ok(), [at.news, at.renewals])
     }
