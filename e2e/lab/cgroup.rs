@@ -4,9 +4,14 @@ use super::error::{Doing, Result};
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
 };
 
 const MOUNT: &str = "/sys/fs/cgroup";
+
+/// What `cpu.shares` may be.
+const MIN_SHARES: usize = 2;
+const MAX_SHARES: usize = 1 << 18;
 
 /// Makes the group `name` (`lab/node`) in every hierarchy of the machine, ready for a kubelet to put its own under it.
 ///
@@ -23,6 +28,28 @@ pub fn create(name: &Path) -> Result<()> {
             inherit_cpuset(&parent, &group)?;
         }
         delegate(&group);
+        if let Some(lab) = name.parent() {
+            weigh(&hierarchy.join(lab))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the group of a lab the processor that the pods of so many machines would get beside the programs of theirs: what a
+/// kubelet gives to its pods, 1024 shares for each processor, times the nodes. Left as it is made, the pods of all nodes would
+/// get together as much as any single program outside, and starve beside an API server that starts.
+fn weigh(lab: &Path) -> Result<()> {
+    let nodes = fs::read_dir(lab).doing(|| format!("read {}", lab.display()))?;
+    let nodes = nodes.flatten().filter(|entry| entry.path().is_dir()).count();
+    let processors = thread::available_parallelism().doing(|| "count processors".into())?.get();
+    let shares = (1024 * nodes * processors).clamp(MIN_SHARES, MAX_SHARES);
+    // As Kubernetes translates shares to version 2.
+    let weight = 1 + (shares - MIN_SHARES) * 9999 / (MAX_SHARES - MIN_SHARES);
+    for (file, value) in [("cpu.shares", shares), ("cpu.weight", weight)] {
+        let file = lab.join(file);
+        if file.exists() {
+            fs::write(&file, value.to_string()).doing(|| format!("write {}", file.display()))?;
+        }
     }
     Ok(())
 }
