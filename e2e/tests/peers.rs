@@ -20,6 +20,7 @@ use std::{net::UdpSocket, process::Command, thread, time::Duration};
 
 super::tests![
     every_agent_has_witnesses_and_kubectl_shows_them,
+    a_renewal_is_told_to_the_node_and_its_witnesses_and_is_no_news_to_others,
     strangers_get_no_answer,
     the_keys_are_deleted_and_replaced_and_nobody_notices,
     a_closed_port_leaves_the_lease_alone_and_the_status_says_why,
@@ -32,6 +33,10 @@ super::tests![
 pub(super) const KEYS: &str = "virtualip-keys";
 /// The agents' port.
 const PORT: u16 = 7473;
+/// Before the name of a node that is told of a renewal.
+const TOLD: &str = "told.virtualip.dev/";
+/// An owner renews its Lease several times meanwhile.
+const LISTENING: &str = "5s";
 /// How long the API server is away: more than three times the lease.
 const OUTAGE: Duration = Duration::from_secs(10);
 /// Longer than agents sign with a former key after an unexpected change.
@@ -50,6 +55,40 @@ fn every_agent_has_witnesses_and_kubectl_shows_them(lab: &Cluster) -> Outcome {
         assert!(figure(node, "promise_round_trip_seconds_count")? > 0);
     }
     Ok(())
+}
+
+/// What keeps the cost of a node the same however many there are: of its renewals the API server tells few, and not everybody who
+/// has to know who owns what.
+fn a_renewal_is_told_to_the_node_and_its_witnesses_and_is_no_news_to_others(lab: &Cluster) -> Outcome {
+    lab.wait_source("Both")?;
+    for node in lab.nodes().iter().map(Node::name) {
+        let lease = lab.get(&["lease", &format!("node.{node}"), "-n", NAMESPACE])?;
+        let labels = lease["metadata"]["labels"].as_object().ok_or("a renewal has no labels")?;
+        let told: Vec<&str> = labels.keys().filter_map(|label| label.strip_prefix(TOLD)).collect();
+        assert_eq!(Value::from(told), lab.right(node)?["witnesses"], "the node is its own witness: {lease}");
+    }
+    // Whoever owns something renews every second.
+    let owner = Vip::ready(lab, "web", &["192.168.200.231"])?.owner()?;
+    let witness =
+        lab.nodes().iter().map(Node::name).find(|node| *node != owner).ok_or("it has no witness")?;
+    let (told, news) = thread::scope(|scope| {
+        let news = scope.spawn(|| heard(lab, "!virtualip.dev/renewal"));
+        (heard(lab, &format!("{TOLD}{witness}")), news.join())
+    });
+    let (told, news) = (told?, news.map_err(|_| "the thread has panicked")??);
+    assert!(!news.contains("/node."), "renewals are no news: {news}");
+    assert!(told.matches(&format!("/node.{owner}\n")).count() > 1, "{witness} is its witness: {told}");
+    Ok(())
+}
+
+/// Which Leases with such labels are written within some seconds, as whoever watches them hears.
+fn heard(lab: &Cluster, labels: &str) -> Result<String> {
+    let plane = lab.control_plane();
+    let mut kubectl = plane.kubectl_command();
+    kubectl.args(["get", "leases", "-n", NAMESPACE, "--watch-only", "-o", "name", "--selector", labels]);
+    kubectl.args(["--request-timeout", LISTENING]);
+    let output = plane.host.output_in_network(kubectl)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Deleted, then replaced by one with other keys: agents accept each other's datagrams all the time.

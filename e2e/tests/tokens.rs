@@ -25,11 +25,13 @@ fn the_token_of_an_agent_is_good_for_its_own_node(lab: &Cluster) -> Outcome {
     let (own, foreign) = (format!("node.{owner}"), format!("node.{other}"));
     let (renew, note) =
         (r#"{"spec": {"leaseDurationSeconds": 9}}"#, r#"{"metadata": {"labels": {"a": "b"}}}"#);
-    let close = r#"{"spec": {"holderIdentity": ""}}"#;
+    let close = r#"{"metadata": {"labels": null}, "spec": {"holderIdentity": ""}}"#;
+    let whisper = r#"{"spec": {"holderIdentity": ""}}"#;
     let take = format!(r#"{{"spec": {{"holderIdentity": "{other}"}}}}"#);
     let cases = [
         (&agent, own.as_str(), renew, None),
         (&agent, &foreign, close, None),
+        (&agent, &foreign, whisper, Some("take the label off")),
         (&agent, &foreign, renew, Some("in the Lease of its own node")),
         (&agent, &own, &take, Some("the holder in the Lease of a node is that node, or nobody")),
         (&agent, "vip.default.web", &take, Some("the node that has accepted")),

@@ -6,7 +6,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams};
 
 use crate::api::LeaseName;
-use crate::api::names::{ANNOTATION_BY_HAND, ANNOTATION_NONCE, BY_HAND};
+use crate::api::names::{ANNOTATION_BY_HAND, ANNOTATION_NONCE, BY_HAND, is_of_renewals};
 
 /// How long the API server may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -71,13 +71,17 @@ pub async fn close(client: kube::Client, namespace: &str, node: &str) -> Result<
     tokio::time::timeout(LIMIT, call).await.map_err(|_| CloseError::Silent)?
 }
 
-/// The same Lease with nobody in it; none when that is so already. Everything else stays, its version above all: the
-/// write fails if anybody wrote meanwhile.
+/// The same Lease with nobody in it; none when that is so already. What has nothing to do with that stays, its version above all:
+/// the write fails if anybody wrote meanwhile.
 fn closed(mut lease: Lease) -> Option<Lease> {
     let spec = lease.spec.as_mut()?;
     spec.holder_identity.take().filter(|holder| !holder.is_empty())?;
     spec.holder_identity = Some(String::new());
     let version = lease.metadata.resource_version.clone().unwrap_or_default();
+    // This is to be told to all.
+    if let Some(labels) = &mut lease.metadata.labels {
+        labels.retain(|label, _| !is_of_renewals(label));
+    }
     let notes = lease.metadata.annotations.get_or_insert_default();
     // No write of the node itself must be taken for this one, nor this for one of the node.
     notes.insert(ANNOTATION_NONCE.to_owned(), format!("by-hand-{version}"));
@@ -95,6 +99,7 @@ mod tests {
             "metadata": {
                 "name": "node.n1", "resourceVersion": "7",
                 "annotations": {"virtualip.dev/nonce": "a-1", "example.org/note": "kept"},
+                "labels": {"virtualip.dev/renewal": "", "told.virtualip.dev/n1": "", "example.org/label": "kept"},
             },
             "spec": {"holderIdentity": holder, "leaseTransitions": 4, "leaseDurationSeconds": 3},
         }))
@@ -102,9 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_changes_but_the_holder_and_who_wrote() {
+    fn nothing_changes_but_the_holder_who_wrote_and_who_is_told() {
         let mut expected: Value = serde_json::to_value(lease("n1")).unwrap();
         expected["spec"]["holderIdentity"] = json!("");
+        expected["metadata"]["labels"] = json!({"example.org/label": "kept"});
         expected["metadata"]["annotations"]["virtualip.dev/nonce"] = json!("by-hand-7");
         expected["metadata"]["annotations"]["virtualip.dev/closed-by-hand"] = json!("i-know-it-is-off");
         assert_eq!(serde_json::to_value(closed(lease("n1")).unwrap()).unwrap(), expected);

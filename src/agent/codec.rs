@@ -11,7 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::api::LeaseName;
 use crate::api::names::{
     ANNOTATION_ADDRESSES, ANNOTATION_EPOCH, ANNOTATION_NONCE, ANNOTATION_OFFER, ANNOTATION_SOURCE,
-    ANNOTATION_TITLE_FIRST, ANNOTATION_WANTED, FINALIZER_HELD,
+    ANNOTATION_TITLE_FIRST, ANNOTATION_WANTED, FINALIZER_HELD, LABEL_RENEWAL, told,
 };
 use crate::ownership::{
     Epoch, Expect, Holder, Incarnation, NodeLease, NodeName, NodeWrite, Nonce, Offer, Source, Title,
@@ -135,10 +135,15 @@ pub fn node_object(write: &NodeWrite) -> Lease {
     let holder = if write.open { write.node.to_string() } else { String::new() };
     let nonce = (ANNOTATION_NONCE.to_owned(), nonce_text(write.nonce));
     let source = source_text(&write.source).map(|text| (ANNOTATION_SOURCE.to_owned(), text));
+    let audience = write.told.as_ref().map(|others| {
+        let told = others.iter().chain([&write.node]).map(|node| told(&node.0));
+        told.chain([LABEL_RENEWAL.to_owned()]).map(|label| (label, String::new())).collect()
+    });
     Lease {
         metadata: ObjectMeta {
             name: Some(LeaseName::node(&*write.node.0).to_string()),
             resource_version: expected(write.expect),
+            labels: audience,
             annotations: Some([nonce].into_iter().chain(source).collect()),
             ..ObjectMeta::default()
         },
@@ -373,6 +378,26 @@ mod tests {
         assert_eq!(notes(Some(offer), None).as_deref(), Some("n2 u-2/4 accepted"));
         // They take none but "offered" and "accepted" for a state, and refuse the Lease.
         assert_eq!(notes(None, Some(to)).as_deref(), Some("n2 u-2/4 awaited"));
+    }
+
+    #[test]
+    fn a_renewal_names_all_who_are_told_and_what_all_are_told_names_nobody() {
+        let labels = |told| {
+            let write = NodeWrite {
+                node: NodeName("n1".into()),
+                expect: Expect::At(41),
+                number: 2,
+                open: true,
+                duration: Duration::from_secs(3),
+                source: Source::Lease,
+                nonce: Nonce::default(),
+                told,
+            };
+            node_object(&write).metadata.labels.map(|labels| labels.into_keys().collect::<Vec<_>>())
+        };
+        assert_eq!(labels(None), None);
+        let some = labels(Some([NodeName("n2".into())].into())).unwrap_or_default();
+        assert_eq!(some, ["told.virtualip.dev/n1", "told.virtualip.dev/n2", "virtualip.dev/renewal"]);
     }
 
     #[test]

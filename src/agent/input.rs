@@ -9,13 +9,15 @@ use super::scene::Prospect;
 use crate::api::VipKey;
 use crate::mesh::KeyRing;
 use crate::network::{Links, Mac};
-use crate::ownership::Event;
+use crate::ownership::{Event, NodeName};
 
 /// Something that the loop must look at.
 #[derive(Debug)]
 pub enum Input {
     /// For the ownership machine.
     Own(Event),
+    /// What is known of the Lease of this node may be wrong.
+    Reread(NodeName),
     /// Everything is being uninstalled.
     Uninstall,
     /// A `VirtualIP`, a `VirtualIPNode` or a Node changed.

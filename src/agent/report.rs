@@ -27,7 +27,7 @@ use crate::observe::events::{Note, Recorder, Severity, reasons};
 use crate::observe::health::Health;
 use crate::observe::metrics::Metrics;
 use crate::observe::{Facts, Foreigner, NodeFacts, Owner, StatusWriter, node_status, status};
-use crate::ownership::{Action, Event, Machine, Message, NodeName, Time, Why};
+use crate::ownership::{Action, Answer, Event, Machine, Message, NodeName, Time, Why};
 
 /// For how long a claim by a foreign host is shown after it was heard.
 const CLAIM_SHOWN: Duration = Duration::from_secs(30);
@@ -110,9 +110,19 @@ impl Report {
     /// The machine is about to be told this.
     pub fn hears(&mut self, event: &Event, now: Time) {
         self.standing.hear(event, &self.sinks.metrics);
-        if let Event::Message { message: Message::Promise { asked, .. }, .. } = event {
+        match event {
             // It says at which moment of our clock it was asked for.
-            self.sinks.metrics.promised(now.since(Time(asked.sequence)));
+            Event::Message { message: Message::Promise { asked, .. }, .. } => {
+                self.sinks.metrics.promised(now.since(Time(asked.sequence)));
+            }
+            // An attempt that meets another version says nothing: who is not told of renewals learns by it that the node lives.
+            Event::NodeAnswer { node, answer: Answer::Written(_, Some(lease)), .. }
+                if *node != self.me && !lease.open =>
+            {
+                warn!(%node, epoch = lease.epoch.number, "a silent node is closed");
+                self.sinks.metrics.closes.inc();
+            }
+            _ => {}
         }
     }
 
@@ -121,10 +131,6 @@ impl Report {
         match action {
             Action::WriteTitle(write) => {
                 self.why.insert(write.key.clone(), write.why);
-            }
-            Action::WriteNode(write) if write.node != self.me && !write.open => {
-                warn!(node = %write.node, epoch = write.number, "a silent node is closed");
-                self.sinks.metrics.closes.inc();
             }
             Action::Began(epoch) => {
                 info!(epoch = epoch.number, "a new epoch begins");

@@ -133,7 +133,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     tokio::spawn(senses::follow_kernel(monitor, kernel.clone(), inputs.clone(), claimable));
     let leases = LeaseWatch::new(
         clients.leases.clone(),
-        &options.namespace,
+        (&options.namespace, NodeName(options.node.as_str().into())),
         inputs.clone(),
         restart.clone(),
         back.clone(),

@@ -25,6 +25,13 @@ pub const KEY_SECRET_TYPE: &str = "virtualip.dev/keys";
 /// The usual label that says which application an object belongs to.
 pub const LABEL_NAME: &str = "app.kubernetes.io/name";
 
+/// On a `node` Lease that only goes on: most agents need not be told of that, and do not watch it.
+pub const LABEL_RENEWAL: &str = "virtualip.dev/renewal";
+/// Before the name of a node, on the same: that node is told.
+const LABEL_TOLD: &str = "told.virtualip.dev/";
+/// Longest name of a label after its prefix.
+const MAX_LABEL: usize = 63;
+
 /// On a `vip` Lease: the epoch in which its holder holds it.
 pub const ANNOTATION_EPOCH: &str = "virtualip.dev/epoch";
 /// On every Lease: who made the last write, so that a write whose answer was lost can be recognised.
@@ -51,6 +58,20 @@ pub const MAX_NAME: usize = 253;
 pub const MAX_VIRTUALIP_NAME: usize = MAX_NAME - "vip..".len() - 63;
 /// Longest name of a node: `node.<node>` must be a name too.
 pub const MAX_NODE_NAME: usize = MAX_NAME - "node.".len();
+
+/// The label of a renewal of which this node is told. Nodes whose names begin with the same 63 characters are told together.
+#[must_use]
+pub fn told(node: &str) -> String {
+    // Names of nodes are ASCII; a label must not end as theirs may where they are cut.
+    let name: String = node.chars().take(MAX_LABEL).collect();
+    format!("{LABEL_TOLD}{}", name.trim_end_matches(|last: char| !last.is_ascii_alphanumeric()))
+}
+
+/// Whether a label says who is told of a renewal.
+#[must_use]
+pub fn is_of_renewals(label: &str) -> bool {
+    label == LABEL_RENEWAL || label.starts_with(LABEL_TOLD)
+}
 
 /// Namespace and name of a `VirtualIP`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,6 +151,14 @@ impl fmt::Display for LeaseName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_node_can_be_told() {
+        assert_eq!(told("n1.example.org"), "told.virtualip.dev/n1.example.org");
+        let long = format!("{}.example.org", "n".repeat(62));
+        assert_eq!(told(&long), format!("told.virtualip.dev/{}", "n".repeat(62)), "no label ends in a dot");
+        assert!(is_of_renewals(&told(&long)) && is_of_renewals(LABEL_RENEWAL) && !is_of_renewals(LABEL_NAME));
+    }
 
     #[test]
     fn every_lease_name_reads_back() {

@@ -172,6 +172,7 @@ impl Agent {
                 self.outside.report.synced();
             }
             Input::Own(event) => self.step(event),
+            Input::Reread(node) => drop(self.outside.performer.start(Action::ReadNode(node))),
             Input::Objects => {
                 self.meet();
                 self.plan_soon();
