@@ -42,7 +42,7 @@ fn weigh(lab: &Path) -> Result<()> {
     let nodes = fs::read_dir(lab).doing(|| format!("read {}", lab.display()))?;
     let nodes = nodes.flatten().filter(|entry| entry.path().is_dir()).count();
     let processors = thread::available_parallelism().doing(|| "count processors".into())?.get();
-    let shares = (1024 * nodes * processors).clamp(MIN_SHARES, MAX_SHARES);
+    let shares = MAX_SHARES.min(1024 * nodes * processors);
     // As Kubernetes translates shares to version 2.
     let weight = 1 + (shares - MIN_SHARES) * 9999 / (MAX_SHARES - MIN_SHARES);
     for (file, value) in [("cpu.shares", shares), ("cpu.weight", weight)] {
