@@ -15,6 +15,10 @@ const BURST: u32 = 64;
 /// with its own processor takes that; a thousand at once it would drop in part, and nobody would know which.
 const PACE: Duration = Duration::from_millis(1);
 
+/// What only refreshes waits for a multiple of this: those of many addresses leave together, and wake their thread once. As many as
+/// [`PACE`] allows in it.
+const TOGETHER: Duration = Duration::from_millis(16);
+
 /// How often an address is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rhythm {
@@ -52,6 +56,8 @@ pub struct Schedule {
     entries: BTreeMap<Entry, State>,
     /// When all that was sent so far has been paid for, at [`PACE`].
     paid: Option<Instant>,
+    /// What multiples of [`TOGETHER`] are counted from.
+    origin: Option<Instant>,
 }
 
 impl Schedule {
@@ -97,11 +103,18 @@ impl Schedule {
         let state = self.entries.remove(&entry)?;
         let sent = state.sent + 1;
         if let Some(pause) = state.rhythm.pause(sent) {
-            let at = now + pause;
+            let at = if sent < state.rhythm.count { now + pause } else { self.together(now + pause) };
             self.due.insert((at, entry.0.clone(), entry.1));
             self.entries.insert(entry.clone(), State { at: Some(at), sent, ..state });
         }
         Some(entry)
+    }
+
+    /// That moment, or the next at which refreshes leave.
+    fn together(&mut self, at: Instant) -> Instant {
+        let since = at.saturating_duration_since(*self.origin.get_or_insert(at));
+        let rest = since.as_nanos() % TOGETHER.as_nanos();
+        if rest == 0 { at } else { at + TOGETHER - Duration::from_nanos_u128(rest) }
     }
 }
 
@@ -166,6 +179,22 @@ mod tests {
         assert!(at.iter().filter(|at| **at == 0).count() <= 65, "{at:?}");
         assert!((900..1000).contains(at.last().unwrap()), "{at:?}");
         for window in at.windows(200) {
+            assert!(window[199] - window[0] >= 100);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refreshes_of_many_leave_together_and_no_faster_than_others() {
+        let mut schedule = Schedule::default();
+        let rhythm = Rhythm { count: 1, ..RHYTHM };
+        for n in 0..1000_u32 {
+            schedule.start(VipKey::new("shop", "web"), std::net::Ipv4Addr::from(n).into(), rhythm);
+        }
+        let at = times(&mut schedule, Instant::now(), 3000).await;
+        let refreshes = &at[1000..];
+        let moments: BTreeSet<_> = refreshes.iter().collect();
+        assert!(moments.len() <= 2 * 60, "{moments:?}");
+        for window in refreshes.windows(200) {
             assert!(window[199] - window[0] >= 100);
         }
     }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Api, PostParams};
+use kube::client::ClientBuilder;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
+use tower::timeout::TimeoutLayer;
+use tower_http::timeout::ResponseBodyTimeoutLayer;
 use tracing::{info, warn};
 
 use super::deadline::Deadline;
@@ -44,7 +47,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the hand may take to be rid of what is silent already.
 const TIDYING: Duration = Duration::from_millis(300);
 
-/// A connection over which nothing was read for this long is a dead one; watches are begun again before.
+/// A connection over which nothing was read for so long although an answer, or more of one, is due, is a dead one; watches are begun again
+/// before.
 const READ_LIMIT: Duration = Duration::from_mins(1);
 
 /// Why an agent cannot run, or go on.
@@ -193,8 +197,13 @@ impl Clients {
         // A retry by the library would send the same write twice at a moment that nobody knows.
         config.default_retry = false;
         config.connect_timeout = Some(Duration::from_secs(2));
-        config.read_timeout = Some(READ_LIMIT);
-        let client = || kube::Client::try_from(config.clone());
+        // That of the connections rings a timer after everything that is read: an agent that idles would wake for each event twice.
+        config.read_timeout = None;
+        let client = || {
+            let builder = ClientBuilder::try_from(config.clone())?;
+            let limited = builder.with_layer(&ResponseBodyTimeoutLayer::new(READ_LIMIT));
+            Ok::<_, kube::Error>(limited.with_layer(&TimeoutLayer::new(READ_LIMIT)).build())
+        };
         Ok(Self { life: client()?, titles: client()?, leases: client()?, objects: client()? })
     }
 }
