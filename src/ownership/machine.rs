@@ -9,7 +9,7 @@ use super::life::{Life, Needs, Nonces};
 use super::memo::Memo;
 use super::message::Message;
 use super::peers::Peers;
-use super::seat::{Context, Seat};
+use super::seat::{Context, Need, Seat};
 use super::source::Mode;
 use super::time::Time;
 use super::timing::Timing;
@@ -51,7 +51,7 @@ pub struct Machine {
     /// times a second.
     seats_due: Option<Time>,
     /// What the seats need, for as long as nothing touches them.
-    seats_need: Memo<SeatsNeed>,
+    seats_need: Memo<Needy>,
     synced: bool,
     inventoried: bool,
     leaving: Leaving,
@@ -97,8 +97,9 @@ impl Machine {
     pub fn step(&mut self, event: Event, now: Time) -> Vec<Action> {
         let mut out = Vec::new();
         // Elsewhere nobody names this node as its witness, unless others are configured otherwise.
-        if self.timing.source != Mode::Lease || matches!(event, Event::Message { .. }) {
-            self.witness.clock(now);
+        let may_witness = self.timing.source != Mode::Lease || matches!(event, Event::Message { .. });
+        if may_witness && self.witness.clock(now) {
+            self.peers.disturb();
         }
         let mut lapsed = self.life.lapse(now, &self.timing, &mut out);
         let touched = self.touched(&event, now);
@@ -273,6 +274,7 @@ impl Machine {
 
     /// What the event may change, if it does not end or give the right. Messages keep rights, many times a second.
     fn touched(&self, event: &Event, now: Time) -> Touched {
+        let mut nodes = self.peers.ripe(self.decided, now, &self.timing);
         match event {
             Event::Title { key, .. }
             | Event::TitleAnswer { key, .. }
@@ -280,18 +282,25 @@ impl Machine {
             | Event::Wanted { key, .. }
             | Event::Kernel { key, .. }
             | Event::Vanished { key, .. }
-            | Event::Message { message: Message::Silent { key, .. }, .. } => Touched::One(key.clone()),
-            _ if self.seats_due(now) => Touched::All,
-            Event::Message { .. } | Event::Tick => Touched::None,
+            | Event::Message { message: Message::Silent { key, .. }, .. } => {
+                return if nodes.is_empty() { Touched::One(key.clone()) } else { Touched::All };
+            }
+            _ if self.seats_due(now) || self.peers.asks_again(now) => return Touched::All,
+            // An answer that says nothing of the Lease is none.
+            Event::Message { .. }
+            | Event::Tick
+            | Event::NodeAnswer { answer: Answer::Conflict | Answer::Unknown, .. } => {}
             // Whoever is open goes on.
             Event::Node { node, lease: Some(lease), .. }
             | Event::NodeAnswer { node, answer: Answer::Written(_, Some(lease)), .. }
-                if self.peers.is_renewal(node, lease) =>
-            {
-                Touched::None
+                if self.peers.is_renewal(node, lease) => {}
+            // Where it is the own Lease, and the right depends on it, that shows in the foundation.
+            Event::Node { node, .. } | Event::NodeAnswer { node, .. } => {
+                nodes.insert(node.clone());
             }
-            _ => Touched::All,
+            _ => return Touched::All,
         }
+        if nodes.is_empty() { Touched::None } else { Touched::Nodes(nodes) }
     }
 
     /// What decisions about all seats rest on, besides the peers.
@@ -313,8 +322,7 @@ impl Machine {
 
     /// Whether time alone may have changed what is decided about a seat since all were looked at.
     fn seats_due(&self, now: Time) -> bool {
-        let mut all = self.seats_due.into_iter().chain(self.peers.ripens(&self.timing));
-        all.any(|at| self.seats_decided < at && at <= now)
+        self.seats_due.is_some_and(|at| self.seats_decided < at && at <= now)
     }
 
     /// Whether it is for this seat that they are due next.
@@ -332,7 +340,7 @@ impl Machine {
             Touched::One(key) if !first => {
                 self.seats_due.into_iter().chain(self.seats.get(key).and_then(due)).min()
             }
-            Touched::One(_) | Touched::All => self.seats.values().filter_map(due).min(),
+            Touched::One(_) | Touched::Nodes(_) | Touched::All => self.seats.values().filter_map(due).min(),
         };
     }
 
@@ -369,9 +377,6 @@ impl Machine {
         if !calm || self.life.has_to_ask(now, &self.timing) {
             self.life.ask(&self.peers, now, &self.timing, &mut self.nonces, out);
         }
-        if *touched != Touched::None {
-            self.seats_need = Memo(self.seats_need(now));
-        }
         let needs = self.needs(now);
         self.life.decide(&needs, &self.peers, now, &self.timing, &mut self.nonces, out);
         self.finish(&needs, out);
@@ -382,7 +387,7 @@ impl Machine {
         if *touched == Touched::None {
             return;
         }
-        let titles = self.seats.iter().filter(|(key, _)| touched.includes(key));
+        let titles = self.seats.iter().filter(|(key, seat)| touched.includes(key, seat));
         let named = titles.filter_map(|(_, seat)| seat.title()).flat_map(|title| {
             let content = &title.content;
             content.holder.iter().chain(content.awaiting.as_deref()).map(|holder| (holder, title.version))
@@ -402,17 +407,31 @@ impl Machine {
         let mut nonces = self.nonces.clone();
         let cx = self.context(now);
         let mut decided = Vec::new();
+        let mut needy = self.seats_need.0;
+        let epoch = self.life.epoch();
+        let mut decide = |key: &Key, seat: &mut Seat| {
+            seat.decide(key, &cx, &mut nonces, &mut decided);
+            needy.count(seat, &cx, epoch);
+        };
         if let Touched::One(key) = touched {
             if let Some(seat) = seats.get_mut(key) {
-                seat.decide(key, &cx, &mut nonces, &mut decided);
+                decide(key, seat);
             }
         } else {
-            for (key, seat) in &mut seats {
-                seat.decide(key, &cx, &mut nonces, &mut decided);
+            for (key, seat) in seats.iter_mut().filter(|(key, seat)| touched.includes(key, seat)) {
+                decide(key, seat);
             }
-            self.seats_decided = now;
-            self.graves.extend(seats.extract_if(.., |_, seat| seat.forgettable()));
         }
+        if *touched == Touched::All {
+            self.seats_decided = now;
+            let mut forgotten: BTreeMap<Key, Seat> =
+                seats.extract_if(.., |_, seat| seat.forgettable()).collect();
+            for seat in forgotten.values_mut() {
+                needy.forget(seat);
+            }
+            self.graves.append(&mut forgotten);
+        }
+        self.seats_need.0 = needy;
         for action in &decided {
             if let Action::Set { key, addresses } = action {
                 self.asked.insert(key.clone(), addresses.clone());
@@ -423,19 +442,10 @@ impl Machine {
         out.append(&mut decided);
     }
 
-    fn seats_need(&self, now: Time) -> SeatsNeed {
-        let cx = self.context(now);
-        let epoch = self.life.epoch();
-        SeatsNeed {
-            silent: self.seats.values().all(Seat::silent),
-            held: self.seats.values().any(|seat| seat.held_by(&self.me, epoch)),
-            brisk: self.seats.values().any(|seat| seat.brisk(&cx, epoch)),
-        }
-    }
-
     fn needs(&self, now: Time) -> Needs {
-        let SeatsNeed { silent, held, brisk } = self.seats_need.0;
-        let brisk = brisk || self.peers.suspicious(&self.me, &self.witness, now, &self.timing);
+        let Needy { speaking, held, brisk } = self.seats_need.0;
+        let (silent, held) = (speaking == 0, held > 0);
+        let brisk = brisk > 0 || self.peers.suspicious(&self.me, &self.witness, now, &self.timing);
         let leaving = self.leaving != Leaving::No;
         // Without an epoch nothing can be handed over any more: closing it spares the others the wait.
         let released = silent && (!held || self.life.epoch().is_none());
@@ -450,15 +460,35 @@ impl Machine {
     }
 }
 
-/// What all seats together need.
+/// How many seats need what: counted, since most events touch one of thousands.
 #[derive(Clone, Copy, Debug, Default)]
-struct SeatsNeed {
-    /// Nothing is up, and nothing under way in the kernel.
-    silent: bool,
-    /// Some Lease names this node in its present epoch.
-    held: bool,
-    /// Some are a reason to renew briskly.
-    brisk: bool,
+struct Needy {
+    /// Something is up, or under way in the kernel.
+    speaking: usize,
+    /// The Lease names this node in its present epoch.
+    held: usize,
+    /// They are a reason to renew briskly.
+    brisk: usize,
+}
+
+impl Needy {
+    /// What was counted for a seat is replaced by what it needs now.
+    fn count(&mut self, seat: &mut Seat, cx: &Context<'_>, epoch: Option<&Epoch>) {
+        self.forget(seat);
+        let need = seat.need(cx, epoch);
+        self.speaking += usize::from(need.speaking);
+        self.held += usize::from(need.held);
+        self.brisk += usize::from(need.brisk);
+        seat.counted = Memo(need);
+    }
+
+    /// A seat is not counted any more.
+    fn forget(&mut self, seat: &mut Seat) {
+        let Need { speaking, held, brisk } = std::mem::take(&mut seat.counted.0);
+        self.speaking -= usize::from(speaking);
+        self.held -= usize::from(held);
+        self.brisk -= usize::from(brisk);
+    }
 }
 
 /// The seats about which an event may change what is decided.
@@ -466,14 +496,17 @@ struct SeatsNeed {
 enum Touched {
     None,
     One(Key),
+    /// Those for which it matters how one of these nodes is.
+    Nodes(BTreeSet<NodeName>),
     All,
 }
 
 impl Touched {
-    fn includes(&self, key: &Key) -> bool {
+    fn includes(&self, key: &Key, seat: &Seat) -> bool {
         match self {
             Self::None => false,
             Self::One(one) => one == key,
+            Self::Nodes(nodes) => seat.depends_on(nodes),
             Self::All => true,
         }
     }

@@ -44,6 +44,17 @@ pub(super) struct Peers {
     inquired: BTreeMap<NodeName, Time>,
     /// How many other open nodes come before this one in closing each, as long as the same are open.
     turns: Memo<Option<BTreeMap<NodeName, u32>>>,
+    /// Messages that keep rights come many times a second, and there may be hundreds of nodes.
+    calm: Memo<Option<Calm>>,
+}
+
+/// Nothing is due, unless there is news of a node.
+#[derive(Clone, Copy, Debug)]
+struct Calm {
+    /// When something is due, as it stands. What this node promises meanwhile only puts it off.
+    due: Time,
+    /// From when on each step looks again whether it was put off, so that nobody wakes for nothing.
+    look: Time,
 }
 
 impl Peers {
@@ -65,6 +76,7 @@ impl Peers {
             haunted = known.haunts(lease.as_ref());
         }
         let rest_until = Time::default();
+        self.disturb();
         if self.open_epoch(node).is_some() != lease.as_ref().is_some_and(|lease| lease.open) {
             self.turns.0 = None;
         }
@@ -72,14 +84,28 @@ impl Peers {
         self.peers.insert(node.clone(), peer);
     }
 
-    /// Whether a Lease of `node` says only that it goes on with what is known. Where some Lease is being asked after, its version may
-    /// matter as well.
+    /// Whether a Lease of `node` says only that it goes on with what is known. Where it is being asked after, its version may matter as
+    /// well.
     pub(super) fn is_renewal(&self, node: &NodeName, lease: &NodeLease) -> bool {
         let known = self.peers.get(node).and_then(|peer| peer.lease.as_ref());
         let same = |known: &NodeLease| {
             known.open && lease.open && known.epoch == lease.epoch && known.duration == lease.duration
         };
-        self.inquired.is_empty() && known.is_some_and(same)
+        !self.inquired.contains_key(node) && known.is_some_and(same)
+    }
+
+    /// Whether it is time to ask once more after a Lease that is not known.
+    pub(super) fn asks_again(&self, now: Time) -> bool {
+        self.inquired.values().any(|again| *again <= now)
+    }
+
+    /// What is due may have changed.
+    pub(super) fn disturb(&mut self) {
+        self.calm.0 = None;
+    }
+
+    fn is_calm(&self, now: Time) -> bool {
+        self.calm.0.is_some_and(|calm| now < calm.look)
     }
 
     /// The open epoch of `node`, as far as known.
@@ -137,6 +163,7 @@ impl Peers {
         out: &mut Vec<Action>,
     ) {
         self.inquired.retain(|_, again| now < *again);
+        self.disturb();
         for node in nodes {
             if !self.inquired.contains_key(&node) {
                 self.inquired.insert(node.clone(), now + timing.renew);
@@ -147,9 +174,11 @@ impl Peers {
 
     /// Whether some other node may be dead, so that its addresses may soon have to be claimed.
     pub(super) fn suspicious(&self, me: &NodeName, witness: &Witness, now: Time, timing: &Timing) -> bool {
-        self.open_others(me)
-            .filter_map(|(node, peer, lease)| self.doubted_at(me, node, peer, lease, witness, timing))
-            .any(|at| now >= at)
+        !self.is_calm(now)
+            && self
+                .open_others(me)
+                .filter_map(|(node, peer, lease)| self.doubted_at(me, node, peer, lease, witness, timing))
+                .any(|at| now >= at)
     }
 
     /// Closes whoever may be closed, and collects the votes for it where that takes votes.
@@ -162,6 +191,9 @@ impl Peers {
         nonces: &mut Nonces,
         out: &mut Vec<Action>,
     ) {
+        if self.is_calm(now) {
+            return;
+        }
         self.line_up(me);
         let nodes: Vec<NodeName> = self.open_others(me).map(|(node, ..)| node.clone()).collect();
         for node in nodes {
@@ -194,6 +226,24 @@ impl Peers {
                 told: None,
             }));
         }
+        self.calm.0 = self.calm(me, witness, now, timing);
+    }
+
+    /// None where something is due now, or never will be.
+    fn calm(&self, me: &NodeName, witness: &Witness, now: Time, timing: &Timing) -> Option<Calm> {
+        let later = self.ripens(timing).chain(self.inquired.values().copied()).filter(|at| *at > now).min();
+        let mut calm = later.map(|at| Calm { due: at, look: at });
+        for other in self.open_others(me) {
+            let Some(due) = self.dues(other, me, witness, timing).min() else { continue };
+            // A witness is asked again before its promise ends, and is awake then.
+            let margin = if other.2.source == Source::Lease { Duration::ZERO } else { timing.ask };
+            let look = due - margin;
+            calm = Some(calm.map_or(Calm { due, look }, |calm| Calm {
+                due: calm.due.min(due),
+                look: calm.look.min(look),
+            }));
+        }
+        calm.filter(|calm| calm.due > now)
     }
 
     /// A witness votes to close an epoch, or would. It counts only as the incarnation that the Lease names.
@@ -213,6 +263,7 @@ impl Peers {
         let named = lease.source.witnesses().filter(|witnesses| witnesses.round == round);
         if named.and_then(|witnesses| witnesses.others.get(&from)) == Some(&witness) {
             peer.campaign.voted(from, round, binding);
+            self.disturb();
         }
     }
 
@@ -231,6 +282,7 @@ impl Peers {
             peer.flight = None;
             // A retry at a fresh version has the whole wait before it; one at the same version may follow soon.
             peer.rest_until = now + timing.grace;
+            self.disturb();
         }
         match answer {
             Answer::Written(version, lease) => self.observe(node, version, lease, now),
@@ -245,20 +297,42 @@ impl Peers {
         witness: &'a Witness,
         timing: &'a Timing,
     ) -> impl Iterator<Item = Time> + 'a {
-        let close = self.open_others(me).flat_map(|(node, peer, lease)| {
-            let due = self.close_at(me, node, peer, witness, timing);
-            let close = due.filter(|_| peer.flight.is_none()).map(|due| due.max(peer.rest_until));
-            let votes =
-                due.filter(|_| lease.source != Source::Lease).map(|due| due.max(peer.campaign.next()));
-            let doubted = self.doubted_at(me, node, peer, lease, witness, timing);
-            [due, close, votes, doubted].into_iter().flatten()
-        });
-        close.chain(self.ripens(timing)).chain(self.inquired.values().copied())
+        let all = || {
+            let dues = self.open_others(me).flat_map(|other| self.dues(other, me, witness, timing));
+            dues.chain(self.ripens(timing)).chain(self.inquired.values().copied())
+        };
+        let known = self.calm.0.map(|calm| calm.due);
+        known.into_iter().chain(known.is_none().then(all).into_iter().flatten())
+    }
+
+    /// When a Lease may have to be closed, or grows suspicious.
+    fn dues(
+        &self,
+        (node, peer, lease): (&NodeName, &Peer, &NodeLease),
+        me: &NodeName,
+        witness: &Witness,
+        timing: &Timing,
+    ) -> impl Iterator<Item = Time> + use<> {
+        let due = self.close_at(me, node, peer, witness, timing);
+        let close = due.filter(|_| peer.flight.is_none()).map(|due| due.max(peer.rest_until));
+        let votes = due.filter(|_| lease.source != Source::Lease).map(|due| due.max(peer.campaign.next()));
+        let doubted = self.doubted_at(me, node, peer, lease, witness, timing);
+        [due, close, votes, doubted].into_iter().flatten()
     }
 
     /// When a Lease is gone for so long that a holder which it named is dead.
-    pub(super) fn ripens(&self, timing: &Timing) -> impl Iterator<Item = Time> {
+    fn ripens(&self, timing: &Timing) -> impl Iterator<Item = Time> {
         self.peers.values().map(|peer| peer.born + timing.duration)
+    }
+
+    /// Whose Leases have been what they are, or gone, for so long as of `now`, and were not yet as of `before`.
+    pub(super) fn ripe(&self, before: Time, now: Time, timing: &Timing) -> BTreeSet<NodeName> {
+        if self.is_calm(now) {
+            return BTreeSet::new();
+        }
+        let at = |peer: &Peer| peer.born + timing.duration;
+        let ripe = self.peers.iter().filter(|(_, peer)| before < at(peer) && at(peer) <= now);
+        ripe.map(|(node, _)| node.clone()).collect()
     }
 
     /// From when on `me` closes `node`, or collects votes for that; never if it is not among its witnesses.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::event::{Action, Answer, TitleWrite, Want, Why};
 use super::lease::{Epoch, Expect, Holder, Key, NodeName, Nonce, Offer, Title, TitleContent, Version};
 use super::life::Nonces;
+use super::memo::Memo;
 use super::message::Message;
 use super::peers::Peers;
 use super::rule::{Rule, dropped};
@@ -101,6 +102,19 @@ pub(super) struct Seat {
     rest_until: Time,
     /// Addresses that the kernel could not be brought to, and when to try again.
     refused: Option<(Addresses, Time)>,
+    /// What the machine has counted for it.
+    pub(super) counted: Memo<Need>,
+}
+
+/// What a seat needs of the rest of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Need {
+    /// Something is up, or under way in the kernel.
+    pub(super) speaking: bool,
+    /// The Lease names this node in its present epoch.
+    pub(super) held: bool,
+    /// It is a reason to renew briskly.
+    pub(super) brisk: bool,
 }
 
 impl Seat {
@@ -125,6 +139,7 @@ impl Seat {
             silent: BTreeSet::new(),
             rest_until: Time::default(),
             refused: None,
+            counted: Memo::default(),
         }
     }
 
@@ -315,8 +330,23 @@ impl Seat {
         holder.is_some_and(|holder| holder.node == *me && Some(&holder.epoch) == epoch)
     }
 
-    /// Whether this node has a reason to renew briskly for it.
-    pub(super) fn brisk(&self, cx: &Context<'_>, epoch: Option<&Epoch>) -> bool {
+    /// Whether it matters for it how one of these nodes is: its Lease names it, or this node would hand it over.
+    pub(super) fn depends_on(&self, nodes: &BTreeSet<NodeName>) -> bool {
+        let named = self.title().is_some_and(|title| {
+            let TitleContent { holder, awaiting, offer, .. } = &title.content;
+            let offered = offer.iter().map(|offer| &offer.to);
+            holder.iter().chain(awaiting.as_deref()).chain(offered).any(|holder| nodes.contains(&holder.node))
+        });
+        named || matches!(self.want, Some(Want::Yield { .. }))
+    }
+
+    pub(super) fn need(&self, cx: &Context<'_>, epoch: Option<&Epoch>) -> Need {
+        let (speaking, held) = (!self.silent(), self.held_by(cx.me, epoch));
+        Need { speaking, held, brisk: speaking || held || self.brisk(cx) }
+    }
+
+    /// Whether this node, which does not hold it, has a reason to renew briskly for it.
+    fn brisk(&self, cx: &Context<'_>) -> bool {
         let wanted = match self.want {
             Some(Want::Hold { .. }) => true,
             Some(Want::Retire { steward }) => steward && self.title().is_some(),
@@ -324,11 +354,7 @@ impl Seat {
         };
         let next_in_line = matches!(self.want, Some(Want::Hold { rank, .. }) if rank <= NEXT_IN_LINE);
         let offered = self.title().and_then(|title| title.content.offer.as_ref());
-        self.held_by(cx.me, epoch)
-            || !self.silent()
-            || next_in_line
-            || (wanted && self.free(cx))
-            || offered.is_some_and(|offer| offer.to.node == *cx.me)
+        next_in_line || (wanted && self.free(cx)) || offered.is_some_and(|offer| offer.to.node == *cx.me)
     }
 
     /// Decides on the next call to the kernel and the next write; at most one of each.

@@ -45,9 +45,11 @@ impl Witness {
         Self { incarnation, started: None, promised: BTreeMap::new(), voted: BTreeMap::new() }
     }
 
-    /// The time, before anything else in each step.
-    pub(super) fn clock(&mut self, now: Time) {
+    /// The time, before anything else in each step. Says whether it is the first.
+    pub(super) fn clock(&mut self, now: Time) -> bool {
+        let first = self.started.is_none();
         self.started.get_or_insert(now);
+        first
     }
 
     /// Answers a request for a promise.

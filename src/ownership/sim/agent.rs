@@ -1,6 +1,5 @@
 //! The agent around the machine: it starts, dies, feeds events and performs actions.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -14,6 +13,9 @@ use super::node::Op;
 use super::placement::{Spec, Specs};
 use super::world::{Happening, World};
 use super::{MILLI, node_name};
+
+/// An agent plans for so long for each `VirtualIP`; what else happens meanwhile waits for its next plan.
+const PLANNING: u64 = MILLI / 100;
 
 impl World {
     /// Starts the agent of a node, and the node itself if it is off.
@@ -121,9 +123,10 @@ impl World {
         }
     }
 
-    /// Feeds what placement wants, where it changed. It can have changed for other keys than those of the event only if
-    /// the epoch, the live nodes or what users wrote did.
+    /// Plans. What is wanted can have changed for other keys than those of the event only if the epoch, the live nodes or what
+    /// users wrote did.
     pub(super) fn place(&mut self, node: usize, about: About) {
+        let now = self.now;
         let process = self.process(node);
         if !process.listed {
             return;
@@ -132,20 +135,46 @@ impl World {
             process.epoch = process.machine.epoch().cloned();
             process.stale = true;
         }
-        let one = match about {
-            About::Key(key) if !process.stale => Some(key),
-            About::Nothing if !process.stale => return,
-            About::Nodes if !process.stale && process.machine.live().eq(&process.live.nodes) => return,
-            _ => None,
+        process.stale |= match about {
+            About::All => true,
+            About::Nodes => !process.stale && !process.machine.live().eq(&process.live.nodes),
+            About::Key(_) | About::Nothing => false,
         };
-        process.stale = false;
-        if one.is_none() {
-            process.live = process.plan.among(process.machine.live().cloned().collect());
+        let next = process.planned + PLANNING * process.plan.specs.vips.len() as u64;
+        let gathers = process.stale && now < next;
+        let one = match about {
+            About::Key(key) if !process.stale || gathers => Some(key),
+            _ if !process.stale || gathers => None,
+            _ => {
+                process.stale = false;
+                process.planned = now;
+                process.live = process.plan.among(process.machine.live().cloned().collect());
+                return self.want(node, None);
+            }
+        };
+        if gathers && !process.plans {
+            process.plans = true;
+            let to = (node, process.incarnation);
+            self.after(next - now, Happening::Plan(to));
         }
+        if one.is_some() {
+            self.want(node, one.as_ref());
+        }
+    }
+
+    /// Feeds what is wanted of one, or of all, where it has changed.
+    fn want(&mut self, node: usize, one: Option<&Key>) {
+        let process = self.process(node);
         let machine = &process.machine;
-        let keys: BTreeSet<&Key> = match &one {
-            Some(key) => [key].into(),
-            None => process.plan.specs.vips.keys().chain(machine.titles().map(|(key, _)| key)).collect(),
+        let mut listed = process.plan.specs.vips.keys().peekable();
+        let keys: Vec<&Key> = if let Some(key) = one {
+            vec![key]
+        } else {
+            let unlisted = machine.titles().map(|(key, _)| key).filter(|key| {
+                while listed.next_if(|listed| listed < key).is_some() {}
+                listed.peek() != Some(key)
+            });
+            unlisted.chain(process.plan.specs.vips.keys()).collect()
         };
         let me = node_name(node);
         let wanted = |key: &Key| process.plan.want(key, &me, &process.live, machine, process.leaving);

@@ -60,6 +60,10 @@ pub(super) struct Process {
     pub(super) epoch: Option<Epoch>,
     /// Whether all plans are to be made again.
     pub(super) stale: bool,
+    /// When it made them last.
+    pub(super) planned: Instant,
+    /// Whether it will make them again in a moment.
+    pub(super) plans: bool,
     pub(super) wants: BTreeMap<Key, Want>,
     pub(super) leaving: bool,
     /// The end of its right as its hand and the fence were told last.
@@ -129,6 +133,8 @@ impl Node {
             live: Live::default(),
             epoch: None,
             stale: true,
+            planned: 0,
+            plans: false,
             wants: BTreeMap::new(),
             leaving: false,
             deadline: None,

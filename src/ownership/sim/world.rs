@@ -46,6 +46,8 @@ pub(super) enum Happening {
     Expire(usize, IpAddr, u64),
     /// A node learns what users wrote.
     Specs(Proc),
+    /// A node plans with what has happened meanwhile.
+    Plan(Proc),
     Abandon(Proc),
     Start(usize),
     Fault,
@@ -195,6 +197,7 @@ impl World {
             | Happening::Call(to)
             | Happening::Look(to, _)
             | Happening::Specs(to)
+            | Happening::Plan(to)
             | Happening::Relist(to, _)
             | Happening::Abandon(to) => *to,
             Happening::Arrive(from, request, answer) => return self.arrive(*from, request.clone(), *answer),
@@ -225,6 +228,10 @@ impl World {
             Happening::Specs(_) => {
                 self.process(to.0).plan = self.plan.clone();
                 self.process(to.0).stale = true;
+                self.give(to.0, Event::Tick);
+            }
+            Happening::Plan(_) => {
+                self.process(to.0).plans = false;
                 self.give(to.0, Event::Tick);
             }
             Happening::Relist(_, failed) => self.relist(to, failed),
