@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 
 use super::event::{Action, Answer, Event};
 use super::lease::{Epoch, Holder, Incarnation, Key, NodeName, Title};
 use super::life::{Life, Needs, Nonces};
 use super::memo::Memo;
 use super::message::Message;
+use super::need::Needy;
 use super::peers::Peers;
-use super::seat::{Context, Need, Seat};
+use super::seat::{Context, Seat};
 use super::source::Mode;
 use super::time::Time;
 use super::timing::Timing;
@@ -387,7 +389,7 @@ impl Machine {
         if *touched == Touched::None {
             return;
         }
-        let titles = self.seats.iter().filter(|(key, seat)| touched.includes(key, seat));
+        let titles = self.seats.range(touched.range()).filter(|(_, seat)| touched.includes(seat));
         let named = titles.filter_map(|(_, seat)| seat.title()).flat_map(|title| {
             let content = &title.content;
             content.holder.iter().chain(content.awaiting.as_deref()).map(|holder| (holder, title.version))
@@ -409,25 +411,17 @@ impl Machine {
         let mut decided = Vec::new();
         let mut needy = self.seats_need.0;
         let epoch = self.life.epoch();
-        let mut decide = |key: &Key, seat: &mut Seat| {
+        for (key, seat) in seats.range_mut(touched.range()).filter(|(_, seat)| touched.includes(seat)) {
             seat.decide(key, &cx, &mut nonces, &mut decided);
-            needy.count(seat, &cx, epoch);
-        };
-        if let Touched::One(key) = touched {
-            if let Some(seat) = seats.get_mut(key) {
-                decide(key, seat);
-            }
-        } else {
-            for (key, seat) in seats.iter_mut().filter(|(key, seat)| touched.includes(key, seat)) {
-                decide(key, seat);
-            }
+            let need = seat.need(&cx, epoch);
+            needy.count(&mut seat.counted, need);
         }
         if *touched == Touched::All {
             self.seats_decided = now;
             let mut forgotten: BTreeMap<Key, Seat> =
                 seats.extract_if(.., |_, seat| seat.forgettable()).collect();
             for seat in forgotten.values_mut() {
-                needy.forget(seat);
+                needy.forget(&mut seat.counted);
             }
             self.graves.append(&mut forgotten);
         }
@@ -452,42 +446,25 @@ impl Machine {
         Needs { silent, brisk, leaving, close: leaving && released }
     }
 
+    /// Whether what is kept so that it need not be worked out again is what would be.
+    #[cfg(test)]
+    pub(super) fn keeps_right(&self, now: Time) -> bool {
+        let mut needy = Needy::default();
+        let (cx, epoch) = (self.context(now), self.life.epoch());
+        for seat in self.seats.values() {
+            needy.count(&mut Memo::default(), seat.need(&cx, epoch));
+        }
+        !self.synced
+            || !self.inventoried
+            || needy == self.seats_need.0
+                && self.peers.keeps_right(&self.me, &self.witness, now, &self.timing)
+    }
+
     fn finish(&mut self, needs: &Needs, out: &mut Vec<Action>) {
         if self.leaving == Leaving::Asked && needs.close && self.life.closed() {
             self.leaving = Leaving::Done;
             out.push(Action::Done);
         }
-    }
-}
-
-/// How many seats need what: counted, since most events touch one of thousands.
-#[derive(Clone, Copy, Debug, Default)]
-struct Needy {
-    /// Something is up, or under way in the kernel.
-    speaking: usize,
-    /// The Lease names this node in its present epoch.
-    held: usize,
-    /// They are a reason to renew briskly.
-    brisk: usize,
-}
-
-impl Needy {
-    /// What was counted for a seat is replaced by what it needs now.
-    fn count(&mut self, seat: &mut Seat, cx: &Context<'_>, epoch: Option<&Epoch>) {
-        self.forget(seat);
-        let need = seat.need(cx, epoch);
-        self.speaking += usize::from(need.speaking);
-        self.held += usize::from(need.held);
-        self.brisk += usize::from(need.brisk);
-        seat.counted = Memo(need);
-    }
-
-    /// A seat is not counted any more.
-    fn forget(&mut self, seat: &mut Seat) {
-        let Need { speaking, held, brisk } = std::mem::take(&mut seat.counted.0);
-        self.speaking -= usize::from(speaking);
-        self.held -= usize::from(held);
-        self.brisk -= usize::from(brisk);
     }
 }
 
@@ -502,12 +479,20 @@ enum Touched {
 }
 
 impl Touched {
-    fn includes(&self, key: &Key, seat: &Seat) -> bool {
+    /// Which have to be looked at.
+    fn range(&self) -> (Bound<&Key>, Bound<&Key>) {
+        match self {
+            Self::One(key) => (Bound::Included(key), Bound::Included(key)),
+            _ => (Bound::Unbounded, Bound::Unbounded),
+        }
+    }
+
+    /// Whether a seat of that range is one of them.
+    fn includes(&self, seat: &Seat) -> bool {
         match self {
             Self::None => false,
-            Self::One(one) => one == key,
             Self::Nodes(nodes) => seat.depends_on(nodes),
-            Self::All => true,
+            Self::One(_) | Self::All => true,
         }
     }
 }

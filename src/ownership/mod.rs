@@ -18,6 +18,7 @@ mod memo;
 mod message;
 #[cfg(test)]
 mod model;
+mod need;
 mod peers;
 mod promises;
 mod rule;

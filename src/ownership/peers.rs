@@ -44,11 +44,12 @@ pub(super) struct Peers {
     inquired: BTreeMap<NodeName, Time>,
     /// How many other open nodes come before this one in closing each, as long as the same are open.
     turns: Memo<Option<BTreeMap<NodeName, u32>>>,
-    /// Messages that keep rights come many times a second, and there may be hundreds of nodes.
+    /// Until when there is nothing to do about any of them; none: not known. Messages that keep rights come many times a second, and
+    /// there may be hundreds of nodes.
     calm: Memo<Option<Calm>>,
 }
 
-/// Nothing is due, unless there is news of a node.
+/// Unless there is news of a node.
 #[derive(Clone, Copy, Debug)]
 struct Calm {
     /// When something is due, as it stands. What this node promises meanwhile only puts it off.
@@ -163,9 +164,9 @@ impl Peers {
         out: &mut Vec<Action>,
     ) {
         self.inquired.retain(|_, again| now < *again);
-        self.disturb();
         for node in nodes {
             if !self.inquired.contains_key(&node) {
+                self.disturb();
                 self.inquired.insert(node.clone(), now + timing.renew);
                 out.push(Action::ReadNode(node));
             }
@@ -244,6 +245,15 @@ impl Peers {
             }));
         }
         calm.filter(|calm| calm.due > now)
+    }
+
+    /// Whether what is kept is no later than what would be found now.
+    #[cfg(test)]
+    pub(super) fn keeps_right(&self, me: &NodeName, witness: &Witness, now: Time, timing: &Timing) -> bool {
+        let found = self.calm(me, witness, now, timing);
+        self.calm.0.is_none_or(|kept| {
+            now >= kept.look || found.is_some_and(|found| kept.due <= found.due && kept.look <= found.look)
+        })
     }
 
     /// A witness votes to close an epoch, or would. It counts only as the incarnation that the Lease names.

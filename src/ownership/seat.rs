@@ -9,6 +9,7 @@ use super::lease::{Epoch, Expect, Holder, Key, NodeName, Nonce, Offer, Title, Ti
 use super::life::Nonces;
 use super::memo::Memo;
 use super::message::Message;
+use super::need::Need;
 use super::peers::Peers;
 use super::rule::{Rule, dropped};
 use super::time::Time;
@@ -104,17 +105,6 @@ pub(super) struct Seat {
     refused: Option<(Addresses, Time)>,
     /// What the machine has counted for it.
     pub(super) counted: Memo<Need>,
-}
-
-/// What a seat needs of the rest of the machine.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Need {
-    /// Something is up, or under way in the kernel.
-    pub(super) speaking: bool,
-    /// The Lease names this node in its present epoch.
-    pub(super) held: bool,
-    /// It is a reason to renew briskly.
-    pub(super) brisk: bool,
 }
 
 impl Seat {
