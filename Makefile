@@ -140,8 +140,9 @@ instants: deps
 without-bpf: deps
 	@$(CARGO) run --quiet --example without_bpf
 
+# One at a time: two of the largest together took all of 24 GB.
 model-deep:
-	$(CARGO) test --profile sim --lib ownership::model -- --include-ignored --nocapture --test-threads=2
+	$(CARGO) test --profile sim --lib ownership::model -- --include-ignored --nocapture --test-threads=1
 
 sim:
 	VIRTUALIP_SEEDS=$(or $(N),1000) $(if $(SEED),VIRTUALIP_SEED=$(SEED)) $(CARGO) test --profile sim --lib sim::seeds -- --nocapture
