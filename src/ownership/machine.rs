@@ -277,6 +277,7 @@ impl Machine {
     /// What the event may change, if it does not end or give the right. Messages keep rights, many times a second.
     fn touched(&self, event: &Event, now: Time) -> Touched {
         let mut nodes = self.peers.ripe(self.decided, now, &self.timing);
+        let again = self.peers.asks_again(now);
         match event {
             Event::Title { key, .. }
             | Event::TitleAnswer { key, .. }
@@ -285,9 +286,10 @@ impl Machine {
             | Event::Kernel { key, .. }
             | Event::Vanished { key, .. }
             | Event::Message { message: Message::Silent { key, .. }, .. } => {
-                return if nodes.is_empty() { Touched::One(key.clone()) } else { Touched::All };
+                let alone = nodes.is_empty() && !again;
+                return if alone { Touched::One(key.clone()) } else { Touched::All };
             }
-            _ if self.seats_due(now) || self.peers.asks_again(now) => return Touched::All,
+            _ if again || self.seats_due(now) => return Touched::All,
             // An answer that says nothing of the Lease is none.
             Event::Message { .. }
             | Event::Tick
@@ -418,12 +420,13 @@ impl Machine {
         }
         if *touched == Touched::All {
             self.seats_decided = now;
-            let mut forgotten: BTreeMap<Key, Seat> =
-                seats.extract_if(.., |_, seat| seat.forgettable()).collect();
-            for seat in forgotten.values_mut() {
-                needy.forget(&mut seat.counted);
-            }
-            self.graves.append(&mut forgotten);
+            self.graves.extend(seats.extract_if(.., |_, seat| {
+                let forgets = seat.forgettable();
+                if forgets {
+                    needy.forget(&mut seat.counted);
+                }
+                forgets
+            }));
         }
         self.seats_need.0 = needy;
         for action in &decided {

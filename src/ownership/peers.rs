@@ -232,19 +232,17 @@ impl Peers {
 
     /// None where something is due now, or never will be.
     fn calm(&self, me: &NodeName, witness: &Witness, now: Time, timing: &Timing) -> Option<Calm> {
-        let later = self.ripens(timing).chain(self.inquired.values().copied()).filter(|at| *at > now).min();
-        let mut calm = later.map(|at| Calm { due: at, look: at });
-        for other in self.open_others(me) {
-            let Some(due) = self.dues(other, me, witness, timing).min() else { continue };
+        let later = self.ripens(timing).chain(self.inquired.values().copied()).filter(|at| *at > now);
+        let later = later.map(|at| Calm { due: at, look: at });
+        let others = self.open_others(me).filter_map(|other| {
+            let due = self.dues(other, me, witness, timing).min()?;
             // A witness is asked again before its promise ends, and is awake then.
             let margin = if other.2.source == Source::Lease { Duration::ZERO } else { timing.ask };
-            let look = due - margin;
-            calm = Some(calm.map_or(Calm { due, look }, |calm| Calm {
-                due: calm.due.min(due),
-                look: calm.look.min(look),
-            }));
-        }
-        calm.filter(|calm| calm.due > now)
+            Some(Calm { due, look: due - margin })
+        });
+        let both =
+            |one: Calm, other: Calm| Calm { due: one.due.min(other.due), look: one.look.min(other.look) };
+        later.chain(others).reduce(both).filter(|calm| calm.due > now)
     }
 
     /// Whether what is kept is no later than what would be found now.
@@ -332,7 +330,7 @@ impl Peers {
 
     /// When a Lease is gone for so long that a holder which it named is dead.
     fn ripens(&self, timing: &Timing) -> impl Iterator<Item = Time> {
-        self.peers.values().map(|peer| peer.born + timing.duration)
+        self.peers.values().map(|peer| peer.ripens(timing))
     }
 
     /// Whose Leases have been what they are, or gone, for so long as of `now`, and were not yet as of `before`.
@@ -340,9 +338,8 @@ impl Peers {
         if self.is_calm(now) {
             return BTreeSet::new();
         }
-        let at = |peer: &Peer| peer.born + timing.duration;
-        let ripe = self.peers.iter().filter(|(_, peer)| before < at(peer) && at(peer) <= now);
-        ripe.map(|(node, _)| node.clone()).collect()
+        let ripe = |peer: &Peer| before < peer.ripens(timing) && peer.ripens(timing) <= now;
+        self.peers.iter().filter(|(_, peer)| ripe(peer)).map(|(node, _)| node.clone()).collect()
     }
 
     /// From when on `me` closes `node`, or collects votes for that; never if it is not among its witnesses.
@@ -435,6 +432,10 @@ impl Peers {
 }
 
 impl Peer {
+    fn ripens(&self, timing: &Timing) -> Time {
+        self.born + timing.duration
+    }
+
     /// What is to be feared once the Lease is this, or gone. A node that begins an epoch has none from before.
     fn haunts(&self, next: Option<&NodeLease>) -> Option<bool> {
         let same = |lease: &NodeLease| next.is_some_and(|next| next.epoch.lease == lease.epoch.lease);

@@ -97,10 +97,10 @@ impl World {
         {
             self.process(node).up.remove(address);
         }
-        let machine = &mut self.process(node).machine;
-        let actions = machine.step(event, clock);
-        let few = machine.titles().count() < 10;
-        assert!(!few || machine.keeps_right(clock), "what is kept is not what would be worked out");
+        let process = self.process(node);
+        let actions = process.machine.step(event, clock);
+        let many = process.plan.specs.vips.len() >= 10;
+        assert!(many || process.machine.keeps_right(clock), "what is kept is not what would be worked out");
         self.set_deadline(node);
         for action in actions {
             self.perform(node, action);
@@ -140,28 +140,23 @@ impl World {
         }
         process.stale |= match about {
             About::All => true,
-            About::Nodes => !process.stale && !process.machine.live().eq(&process.live.nodes),
+            About::Nodes => !process.machine.live().eq(&process.live.nodes),
             About::Key(_) | About::Nothing => false,
         };
         let next = process.planned + PLANNING * process.plan.specs.vips.len() as u64;
-        let gathers = process.stale && now < next;
-        let one = match about {
-            About::Key(key) if !process.stale || gathers => Some(key),
-            _ if !process.stale || gathers => None,
-            _ => {
-                process.stale = false;
-                process.planned = now;
-                process.live = process.plan.among(process.machine.live().cloned().collect());
-                return self.want(node, None);
-            }
-        };
-        if gathers && !process.plans {
+        if process.stale && now >= next {
+            process.stale = false;
+            process.planned = now;
+            process.live = process.plan.among(process.machine.live().cloned().collect());
+            return self.want(node, None);
+        }
+        if process.stale && !process.plans {
             process.plans = true;
             let to = (node, process.incarnation);
             self.after(next - now, Happening::Plan(to));
         }
-        if one.is_some() {
-            self.want(node, one.as_ref());
+        if let About::Key(key) = about {
+            self.want(node, Some(&key));
         }
     }
 
