@@ -9,8 +9,14 @@ use super::{
     },
     run::Seen,
 };
+use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
-use std::{fs, io::IsTerminal, path::PathBuf, time::Duration};
+use std::{
+    fs::{self, File},
+    io::IsTerminal,
+    path::PathBuf,
+    time::Duration,
+};
 
 /// A cell that is done.
 #[derive(Clone, Debug)]
@@ -71,11 +77,15 @@ impl Row {
         )
     }
 
-    /// Replaces this cell's object in the file.
+    /// Replaces this cell's object in the file, which programs that run other cells meanwhile write as well.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self) -> Result<()> {
+        let folder = File::open(target()).doing(|| format!("open {}", target().display()))?;
+        let _others_wait = Flock::lock(folder, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| errno)
+            .doing(|| format!("lock {}", target().display()))?;
         let mut all = saved()?;
         all.retain(|other| other["cell"] != self.cell.as_str() || other["source"] != self.source.as_str());
         all.push(self.object());
