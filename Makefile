@@ -31,7 +31,8 @@ help:
 	@echo 'make sim-large      whole clusters in virtual time: what they ask of the API server, and from what addresses are silent; as a table'
 	@echo '                    and in target/sim.json; SIZES=20x80,... (nodes x VirtualIPs), SECONDS=faults for so long, SEED=number'
 	@echo 'make chaos          every fault N times (20), as a table and in target/chaos.json; T=part of a cell, MODES=lease,both,witness,'
-	@echo '                    SEED=number, RESUME=1 goes on where the file ends; PEERS=1 for keepalived (Debian) in place of our agents'
+	@echo '                    SEED=number, RESUME=1 goes on where the file ends; PEERS=1 for keepalived (Debian) in place of our agents,'
+	@echo '                    and for MetalLB where METALLB names a folder with its program speaker and the metallb-native.yaml of its release'
 	@echo 'make calm           false alarms: ten MINUTES of all processors taken and 5 % of frames lost, and what moved; to target/calm.json;'
 	@echo '                    MODES=witness,both,'
 	@echo '                    LOAD=100m the processor that the other pods ask for, as much as an agent does'
@@ -121,6 +122,7 @@ chaos: export MODES := $(MODES)
 chaos: export SEED := $(SEED)
 chaos: export RESUME := $(RESUME)
 chaos: export PEERS := $(PEERS)
+chaos: export METALLB := $(METALLB)
 chaos: deps
 	@$(CARGO) run --quiet --example chaos
 

@@ -43,10 +43,19 @@ impl Image {
         ]);
         rustc.arg(&program).arg(source);
         run(rustc)?;
-        let recipe = dir.join("Dockerfile");
-        fs::write(&recipe, "FROM scratch\nCOPY pause /pause\nENTRYPOINT [\"/pause\"]\n")
-            .doing(|| format!("write {}", recipe.display()))?;
-        build(&dir, &recipe, PAUSE)
+        from_scratch(&dir, "pause", PAUSE)
+    }
+
+    /// An image that holds nothing but this static program, in its top folder.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn of_program(name: &str, program: &Path) -> Result<Self> {
+        let file = program.file_name().unwrap_or_default().to_string_lossy();
+        let dir = scratch(&file)?;
+        let copy = dir.join(&*file);
+        fs::copy(program, &copy).doing(|| format!("copy {} to {}", program.display(), copy.display()))?;
+        from_scratch(&dir, &file, name)
     }
 
     /// The project's own image, by its own Dockerfile, around the static release binary: what is tested is what
@@ -110,6 +119,14 @@ pub fn release_binary() -> Result<PathBuf> {
     eprintln!("building the static release binary (about 4 minutes the first time) ...");
     run_openly(cargo(&["build", "--release", "--bin", "virtualip", "--target", STATIC]))?;
     Ok(target().join(STATIC).join("release/virtualip"))
+}
+
+/// An image around the program `file` that is in `dir`.
+fn from_scratch(dir: &Path, file: &str, name: &str) -> Result<Image> {
+    let recipe = dir.join("Dockerfile");
+    fs::write(&recipe, format!("FROM scratch\nCOPY {file} /{file}\nENTRYPOINT [\"/{file}\"]\n"))
+        .doing(|| format!("write {}", recipe.display()))?;
+    build(dir, &recipe, name)
 }
 
 fn build(dir: &Path, recipe: &Path, name: &str) -> Result<Image> {

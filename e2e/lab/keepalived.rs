@@ -19,6 +19,9 @@ const PROGRAM: &str = "/usr/sbin/keepalived";
 /// Where it notes which process it is, the first and the one for VRRP.
 const PID_FILES: [&str; 2] = ["keepalived.pid", "vrrp.pid"];
 
+/// VRRP, in nft's words.
+pub const MESSAGES: &str = "ip protocol 112";
+
 /// Where it announces.
 const INTERFACE: &str = "eth1";
 

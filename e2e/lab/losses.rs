@@ -2,8 +2,8 @@
 
 use super::{error::Result, node::Node, switch::Switch};
 
-/// The UDP port on which agents talk to each other.
-pub const PEER_PORT: u16 = 7473;
+/// The messages of agents to each other, in nft's words.
+pub const MESSAGES: &str = "udp dport 7473";
 
 /// Which frames of a cable are lost, as seen by the host at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,10 +57,15 @@ impl Node {
     /// # Errors
     /// When the node is off.
     pub fn cut_peers(&self) -> Result<()> {
-        let (port, only) = (self.management().port, format!("udp dport {PEER_PORT}"));
-        [Way::Sent, Way::Received]
-            .into_iter()
-            .try_for_each(|way| self.management_switch().lose(&port, way, &only))
+        self.cut_messages(MESSAGES)
+    }
+
+    /// Loses every frame of a kind, in nft's words, on all networks.
+    ///
+    /// # Errors
+    /// When the node is off.
+    pub fn cut_messages(&self, only: &str) -> Result<()> {
+        [Way::Sent, Way::Received].into_iter().try_for_each(|way| self.lose_those(way, only))
     }
 
     /// Loses every frame that goes one way, on all networks; no carrier is lost.
@@ -68,8 +73,12 @@ impl Node {
     /// # Errors
     /// When the node is off.
     pub fn lose(&self, way: Way) -> Result<()> {
-        self.management_switch().lose(&self.management().port, way, "")?;
-        self.ports().iter().try_for_each(|port| self.wire().lose(port, way, ""))
+        self.lose_those(way, "")
+    }
+
+    fn lose_those(&self, way: Way, only: &str) -> Result<()> {
+        self.management_switch().lose(&self.management().port, way, only)?;
+        self.ports().iter().try_for_each(|port| self.wire().lose(port, way, only))
     }
 
     /// Loses so many of a hundred frames that the node sends on the network between the nodes, whichever these are.

@@ -27,6 +27,7 @@ pub mod judge;
 pub mod keepalived;
 pub mod kernels;
 pub mod losses;
+pub mod metallb;
 mod namespaces;
 pub mod node;
 pub mod node_config;

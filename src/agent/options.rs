@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::api::names::MAX_NODE_NAME;
-use crate::ownership::{Fence, Mode, PERIOD_EXACT, PERIOD_LIFETIMES, Timing, TimingError};
+use crate::ownership::{Fence, Mode, Timing, TimingError};
 
 /// Much longer than a key needs to be known everywhere, and than a former one is accepted.
 const KEY_PERIOD_MIN: Duration = Duration::from_mins(5);
@@ -86,13 +86,7 @@ impl Options {
         match (source, self.promise_period) {
             (Mode::Lease, Some(period)) => Err(OptionsError::NoPromises(period)),
             (Mode::Lease, None) => Ok(timing),
-            (_, period) => {
-                let usual = match fence {
-                    Fence::Exact => PERIOD_EXACT,
-                    Fence::Lifetimes => PERIOD_LIFETIMES,
-                };
-                Ok(timing.with_witnesses(source, period.unwrap_or(usual), fence)?)
-            }
+            (_, period) => Ok(timing.with_witnesses(source, period, fence)?),
         }
     }
 
@@ -165,7 +159,7 @@ mod tests {
     #[test]
     fn promises_need_a_port_and_a_period_that_fits_the_fence() {
         let timing = options().timing(Fence::Exact).unwrap();
-        assert_eq!((timing.source, timing.period), (Mode::Both, PERIOD_EXACT));
+        assert_eq!((timing.source, timing.period), (Mode::Both, Duration::from_secs(2)));
         let mute = Options { peer_port: 0, ..options() };
         assert_eq!(mute.timing(Fence::Exact).unwrap().source, Mode::Lease);
         let witness = Options { source: Some(Mode::Witness), ..mute.clone() };

@@ -54,10 +54,11 @@ pub struct Args {
     #[arg(long, env = "VIRTUALIP_RIGHT_SOURCE", value_name = "SOURCE")]
     right_source: Option<Source>,
 
-    /// How long a promise of a witness runs [default: 300ms, or 3s where the kernel's address lifetimes are the fence]
+    /// How long a promise of a witness runs [default: 2s with `both`, 300ms with `witness`, or 3s where the kernel's address lifetimes are
+    /// the fence]
     ///
-    /// The same on every node. Promises are asked for again after two fifths of it. With `witness` a node that dies is noticed after
-    /// this time.
+    /// Promises are asked for again after two fifths of it. With `witness` a node that dies is noticed after this time; with `both`
+    /// its Lease has to stand still for longer anyway.
     #[arg(long, env = "VIRTUALIP_PROMISE_PERIOD", value_name = "DURATION", value_parser = duration::parse)]
     promise_period: Option<Duration>,
 

@@ -41,4 +41,4 @@ pub use machine::{Machine, Summary};
 pub use message::{Message, Refusal};
 pub use source::{Mode, Source, Witnesses};
 pub use time::Time;
-pub use timing::{Fence, KERNEL_SLACK, PERIOD_EXACT, PERIOD_LIFETIMES, Timing, TimingError, whole_lifetime};
+pub use timing::{Fence, KERNEL_SLACK, Timing, TimingError, whole_lifetime};

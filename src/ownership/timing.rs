@@ -45,10 +45,14 @@ pub enum Fence {
     Exact,
 }
 
-/// How long a promise runs unless told otherwise, where the fence is exact.
-pub const PERIOD_EXACT: Duration = Duration::from_millis(300);
+/// How long a promise runs unless told otherwise, where promises count alone and the fence is exact: a node that dies is replaced
+/// when it is over.
+const PERIOD_ALONE: Duration = Duration::from_millis(300);
+/// The same where the Lease has to stand still as well before a dead node is replaced. A shorter promise would gain nothing then, and a
+/// longer one bears a machine on which an agent does not come to a turn while the API server is away.
+const PERIOD_BESIDE_LEASE: Duration = Duration::from_secs(2);
 /// How long a promise runs unless told otherwise, where lifetimes are the fence.
-pub const PERIOD_LIFETIMES: Duration = Duration::from_secs(3);
+const PERIOD_LIFETIMES: Duration = Duration::from_secs(3);
 
 /// Why a duration and a renewal interval do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,11 +138,17 @@ impl Timing {
     }
 
     /// The same spans with a right that comes from witnesses as soon as they answer: `source` is what is striven for,
-    /// `period` how long a promise runs.
+    /// `period` how long a promise runs, if that is not left to [`Timing::usual_period`].
     ///
     /// # Errors
     /// [`TimingError`] when the period does not fit the fence; its text says what would.
-    pub fn with_witnesses(self, source: Mode, period: Duration, fence: Fence) -> Result<Self, TimingError> {
+    pub fn with_witnesses(
+        self,
+        source: Mode,
+        period: Option<Duration>,
+        fence: Fence,
+    ) -> Result<Self, TimingError> {
+        let period = period.unwrap_or_else(|| self.usual_period(source, fence));
         if period < Duration::from_millis(200) {
             return Err(TimingError::PeriodTooShort { period });
         }
@@ -148,6 +158,16 @@ impl Timing {
         // Whole milliseconds, as the Lease states it.
         let period = Duration::from_millis(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
         Ok(Self { source, period, ask: ask_of(period), ..self })
+    }
+
+    /// How long a promise runs unless told otherwise, for a right that comes from `source`.
+    fn usual_period(&self, source: Mode, fence: Fence) -> Duration {
+        match (fence, source) {
+            (Fence::Lifetimes, _) => PERIOD_LIFETIMES,
+            (Fence::Exact, Mode::Witness) => PERIOD_ALONE,
+            // It ends before a Lease has stood still that was renewed in time, or it would put off the replacement.
+            (Fence::Exact, _) => PERIOD_BESIDE_LEASE.min(self.duration - self.renew),
+        }
     }
 
     /// So much before its time a witness is asked by who is awake anyway: nodes that ask each other then wake together. It is less
@@ -203,16 +223,28 @@ mod tests {
     }
 
     #[test]
+    fn a_promise_is_as_long_as_it_may_be_without_putting_off_a_replacement() {
+        let timing = |duration, renew| {
+            Timing::new(Duration::from_secs(duration), Duration::from_millis(renew)).unwrap()
+        };
+        let usual = |timing: Timing, source| timing.usual_period(source, Fence::Exact);
+        assert_eq!(usual(timing(3, 1000), Mode::Both), Duration::from_secs(2));
+        assert_eq!(usual(timing(2, 500), Mode::Both), Duration::from_millis(1500));
+        assert_eq!(usual(timing(20, 1000), Mode::Both), Duration::from_secs(2));
+        assert_eq!(usual(timing(3, 1000), Mode::Witness), Duration::from_millis(300));
+    }
+
+    #[test]
     fn spans_that_do_not_fit_are_refused_with_what_would() {
         let slow = Timing::new(Duration::from_secs(3), Duration::from_secs(2)).unwrap_err();
         assert!(slow.to_string().contains("at most 1.2s"), "{slow}");
         assert!(Timing::new(Duration::from_secs(1), Duration::from_millis(300)).is_err());
         let timing = || Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap();
-        let fast = Duration::from_millis(300);
+        let fast = Some(Duration::from_millis(300));
         assert!(timing().with_witnesses(Mode::Witness, fast, Fence::Exact).is_ok());
         let coarse = timing().with_witnesses(Mode::Witness, fast, Fence::Lifetimes).unwrap_err();
         assert!(coarse.to_string().contains("use 3s or more"), "{coarse}");
-        assert!(timing().with_witnesses(Mode::Both, Duration::ZERO, Fence::Exact).is_err());
+        assert!(timing().with_witnesses(Mode::Both, Some(Duration::ZERO), Fence::Exact).is_err());
         assert!(Timing::new(Duration::from_secs(3), Duration::ZERO).is_err());
     }
 }

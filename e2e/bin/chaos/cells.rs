@@ -1,11 +1,9 @@
 //! The cells of the matrix: what happens, for how long, and how it is undone.
 
 use super::{
-    lab::{
-        Cluster, Node, Result, deploy::NAMESPACE, keepalived::Keepalived, losses::Way, refusals::Refusal,
-        slow_api::SlowApi,
-    },
+    lab::{Cluster, Node, Result, addresses, losses::Way, refusals::Refusal, slow_api::SlowApi},
     random::Random,
+    subject::Subject,
 };
 use nix::sys::signal::Signal;
 use std::{thread, time::Duration};
@@ -28,8 +26,8 @@ pub struct Scene<'a> {
     pub other: &'a Node,
     /// What stands in front of the API server.
     pub api: &'a SlowApi,
-    /// Who has the addresses, where it is not our agents.
-    pub keepalived: Option<&'a Keepalived>,
+    /// What keeps the addresses up.
+    pub subject: &'a dyn Subject,
 }
 
 /// Something that happens to a scene.
@@ -52,6 +50,19 @@ pub struct Fault {
     /// Whether it kills agents. A kubelet starts a container again at once when it was killed once in ten minutes; the next time
     /// it waits for 10 s, which is its own doing: so each run has pods of its own.
     pub kills: bool,
+    /// Whom it can happen to.
+    pub of: Whom,
+}
+
+/// Whom a fault can happen to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// Everybody who keeps addresses up.
+    All,
+    /// Whoever needs the API server.
+    UsersOfTheApi,
+    /// Our agents: it is about their Leases, or their part of the API server.
+    Ours,
 }
 
 impl Fault {
@@ -62,136 +73,117 @@ impl Fault {
     const fn killing(self) -> Self {
         Self { kills: true, ..self }
     }
+
+    const fn of(self, of: Whom) -> Self {
+        Self { of, ..self }
+    }
+
+    /// Whether it is anything to this subject.
+    pub fn suits(&self, subject: &dyn Subject) -> bool {
+        match self.of {
+            Whom::All => true,
+            Whom::UsersOfTheApi => subject.uses_api(),
+            Whom::Ours => !subject.is_peer(),
+        }
+    }
 }
 
 const NOTHING: Act = |_| Ok(());
 
 const fn fault(name: &'static str, lasts: Duration, begin: Act, lift: Act) -> Fault {
-    Fault { name, lasts, begin, lift, mixes: false, kills: false }
+    Fault { name, lasts, begin, lift, mixes: false, kills: false, of: Whom::All }
 }
 
 /// All faults that happen alone, in the order of the table.
-pub const FAULTS: [Fault; 30] = [
-    fault("graceful stop", WHILE, |scene| stop_pods(scene, Some(scene.owner)), NOTHING),
-    fault("agent killed", WHILE, |scene| scene.owner.kill_agent().map(drop), NOTHING).killing(),
-    fault("all agents killed", WHILE, KILL_AGENTS, NOTHING).killing(),
-    fault("all agents restarted", WHILE, |scene| stop_pods(scene, None), NOTHING),
+pub const FAULTS: [Fault; 31] = [
+    fault("graceful stop", WHILE, |scene| scene.subject.stop(scene.lab, Some(scene.owner)), START),
+    fault("agent killed", WHILE, |scene| scene.subject.signal(scene.owner, Signal::SIGKILL), START).killing(),
+    fault("all agents killed", WHILE, KILL_AGENTS, START).killing(),
+    fault("all agents restarted", WHILE, |scene| scene.subject.stop(scene.lab, None), START),
     fault(
         "programs killed",
         WHILE,
         |scene| scene.owner.kill_programs(),
-        |scene| scene.owner.start_programs(),
+        |scene| scene.owner.start_programs().and_then(|()| START(scene)),
     ),
     fault("agent stopped 2 s", Duration::from_secs(2), STOP_AGENT, CONTINUE_AGENT),
     fault("agent stopped 5 s", Duration::from_secs(5), STOP_AGENT, CONTINUE_AGENT),
     fault("agent stopped 20 s", Duration::from_secs(20), STOP_AGENT, CONTINUE_AGENT).killing(),
-    fault("power off", WHILE, |scene| scene.owner.power_off(), |scene| scene.owner.power_on()),
+    fault(
+        "power off",
+        WHILE,
+        |scene| scene.owner.power_off(),
+        |scene| scene.owner.power_on().and_then(|()| START(scene)),
+    ),
     fault("data link down", WHILE, |scene| scene.owner.data_down(), |scene| scene.owner.data_up()),
     fault("data link silent", WHILE, |scene| scene.owner.cut_data(), |scene| scene.owner.heal_data())
         .mixing(),
     fault("interface flaps", WHILE, |scene| scene.owner.flap("eth1", 10), NOTHING),
-    fault("cut from API", WHILE, |scene| scene.owner.cut_api(), |scene| scene.owner.heal_api()).mixing(),
-    fault("cut from peers", WHILE, |scene| scene.owner.cut_peers(), HEAR_ALL).mixing(),
-    fault("cut from both", WHILE, |scene| scene.owner.cut_off(), |scene| scene.owner.heal()).mixing(),
+    fault("cut from API", WHILE, CUT_API, HEAR_ALL).mixing().of(Whom::UsersOfTheApi),
+    fault("cut from peers", WHILE, CUT_PEERS, HEAR_ALL).mixing(),
+    fault("cut from both", WHILE, |scene| CUT_API(scene).and_then(|()| CUT_PEERS(scene)), HEAR_ALL)
+        .mixing()
+        .of(Whom::UsersOfTheApi),
+    fault("cut from everything", WHILE, |scene| scene.owner.cut_off(), |scene| scene.owner.heal()).mixing(),
     fault("sent frames lost", WHILE, |scene| scene.owner.lose(Way::Sent), HEAR_ALL).mixing(),
     fault("received frames lost", WHILE, |scene| scene.owner.lose(Way::Received), HEAR_ALL).mixing(),
-    fault("API killed", OUTAGE, KILL_API, START_API),
+    fault("API killed", OUTAGE, KILL_API, START_API).of(Whom::UsersOfTheApi),
     fault(
         "API hung",
         OUTAGE,
         |scene| scene.lab.control_plane().stop_api(),
         |scene| scene.lab.control_plane().continue_api(),
     )
-    .mixing(),
+    .mixing()
+    .of(Whom::UsersOfTheApi),
     fault(
         "etcd hung",
         OUTAGE,
         |scene| scene.lab.control_plane().stop_etcd(),
         |scene| scene.lab.control_plane().continue_etcd(),
     )
-    .mixing(),
-    fault("API 0.2 s late", WHILE, LATE_200_MS, IN_TIME),
-    fault("API 1 s late", WHILE, LATE_1_S, IN_TIME),
-    fault("API 5 s late", OUTAGE, LATE_5_S, IN_TIME).mixing(),
-    fault("API answers 429", REFUSED, |scene| scene.lab.refuse(Refusal::TooManyRequests), ACCEPT),
-    fault("API answers 500", REFUSED, |scene| scene.lab.refuse(Refusal::InternalError), ACCEPT),
-    fault("API answers 503", REFUSED, |scene| scene.lab.refuse(Refusal::Unavailable), ACCEPT),
-    fault(
-        "API and another node off",
-        OUTAGE,
-        |scene| kill_api_and(scene, scene.other),
-        |scene| restore_api_and(scene, scene.other),
-    ),
-    fault(
-        "API and owner off",
-        OUTAGE,
-        |scene| kill_api_and(scene, scene.owner),
-        |scene| restore_api_and(scene, scene.owner),
-    ),
+    .mixing()
+    .of(Whom::UsersOfTheApi),
+    fault("API 0.2 s late", WHILE, LATE_200_MS, IN_TIME).of(Whom::UsersOfTheApi),
+    fault("API 1 s late", WHILE, LATE_1_S, IN_TIME).of(Whom::UsersOfTheApi),
+    fault("API 5 s late", OUTAGE, LATE_5_S, IN_TIME).mixing().of(Whom::UsersOfTheApi),
+    fault("API answers 429", REFUSED, |scene| scene.lab.refuse(Refusal::TooManyRequests), ACCEPT)
+        .of(Whom::Ours),
+    fault("API answers 500", REFUSED, |scene| scene.lab.refuse(Refusal::InternalError), ACCEPT)
+        .of(Whom::Ours),
+    fault("API answers 503", REFUSED, |scene| scene.lab.refuse(Refusal::Unavailable), ACCEPT).of(Whom::Ours),
+    fault("API and another node off", OUTAGE, |scene| kill_api_and(scene, scene.other), START_API)
+        .of(Whom::UsersOfTheApi),
+    fault("API and owner off", OUTAGE, |scene| kill_api_and(scene, scene.owner), START_API)
+        .of(Whom::UsersOfTheApi),
     fault(
         "API and all agents killed",
         OUTAGE,
         |scene| KILL_API(scene).and_then(|()| KILL_AGENTS(scene)),
         START_API,
     )
-    .killing(),
+    .killing()
+    .of(Whom::UsersOfTheApi),
     fault(
         "API killed, peers cut",
         OUTAGE,
-        |scene| KILL_API(scene).and_then(|()| scene.owner.cut_peers()),
+        |scene| KILL_API(scene).and_then(|()| CUT_PEERS(scene)),
         |scene| HEAR_ALL(scene).and_then(|()| START_API(scene)),
-    ),
+    )
+    .of(Whom::UsersOfTheApi),
 ];
 
-/// What can happen to keepalived as well, by the same names.
-pub const PEERS_FAULTS: [Fault; 14] = [
-    fault(
-        "graceful stop",
-        WHILE,
-        |scene| scene.owner.signal_keepalived(Signal::SIGTERM, false),
-        RUN_KEEPALIVED,
-    ),
-    fault(
-        "agent killed",
-        WHILE,
-        |scene| scene.owner.signal_keepalived(Signal::SIGKILL, true),
-        RUN_KEEPALIVED,
-    ),
-    fault(
-        "all agents killed",
-        WHILE,
-        |scene| scene.lab.on_every_node(|node| node.signal_keepalived(Signal::SIGKILL, true)),
-        RUN_KEEPALIVED,
-    ),
-    fault("agent stopped 2 s", Duration::from_secs(2), STOP_KEEPALIVED, CONTINUE_KEEPALIVED),
-    fault("agent stopped 5 s", Duration::from_secs(5), STOP_KEEPALIVED, CONTINUE_KEEPALIVED),
-    fault("agent stopped 20 s", Duration::from_secs(20), STOP_KEEPALIVED, CONTINUE_KEEPALIVED),
-    fault(
-        "power off",
-        WHILE,
-        |scene| scene.owner.power_off(),
-        |scene| scene.owner.power_on().and_then(|()| RUN_KEEPALIVED(scene)),
-    ),
-    fault("data link down", WHILE, |scene| scene.owner.data_down(), |scene| scene.owner.data_up()),
-    fault("data link silent", WHILE, |scene| scene.owner.cut_data(), |scene| scene.owner.heal_data()),
-    fault("interface flaps", WHILE, |scene| scene.owner.flap("eth1", 10), NOTHING),
-    fault("cut from both", WHILE, |scene| scene.owner.cut_off(), |scene| scene.owner.heal()),
-    fault("cut from peers", WHILE, |scene| scene.owner.cut_peers(), HEAR_ALL),
-    fault("sent frames lost", WHILE, |scene| scene.owner.lose(Way::Sent), HEAR_ALL),
-    fault("received frames lost", WHILE, |scene| scene.owner.lose(Way::Received), HEAR_ALL),
-];
-
-const RUN_KEEPALIVED: Act = |scene| scene.keepalived.map_or(Ok(()), Keepalived::run);
-const STOP_KEEPALIVED: Act = |scene| scene.owner.signal_keepalived(Signal::SIGSTOP, true);
-const CONTINUE_KEEPALIVED: Act = |scene| scene.owner.signal_keepalived(Signal::SIGCONT, true);
-
-const KILL_AGENTS: Act = |scene| scene.lab.on_every_node(|node| node.kill_agent().map(drop));
-const STOP_AGENT: Act = |scene| scene.owner.stop_agent().map(drop);
+const START: Act = |scene| scene.subject.start();
+const KILL_AGENTS: Act = |scene| scene.lab.on_every_node(|node| scene.subject.signal(node, Signal::SIGKILL));
+const STOP_AGENT: Act = |scene| scene.subject.signal(scene.owner, Signal::SIGSTOP);
 /// One that its liveness probe has ended meanwhile has a successor, which is not stopped.
 const CONTINUE_AGENT: Act = |scene| {
-    let _ = scene.owner.continue_agent();
+    let _ = scene.subject.signal(scene.owner, Signal::SIGCONT);
     Ok(())
 };
+/// What it asks does not arrive, so nothing is answered; other nodes are on the same network, and are heard.
+const CUT_API: Act = |scene| scene.owner.cut_messages(&format!("ip daddr {}", addresses::API));
+const CUT_PEERS: Act = |scene| scene.owner.cut_messages(scene.subject.messages());
 const HEAR_ALL: Act = |scene| scene.owner.lose_nothing();
 const KILL_API: Act = |scene| {
     scene.lab.control_plane().kill_api();
@@ -216,24 +208,10 @@ const IN_TIME: Act = |scene| {
     Ok(())
 };
 
-/// Lets the agent of a node, or all of them, end in good order; the DaemonSet starts others.
-fn stop_pods(scene: Scene<'_>, on: Option<&Node>) -> Result<()> {
-    let pods = match on {
-        Some(node) => scene.lab.agent_pod(node.name())?,
-        None => "--selector=app.kubernetes.io/name=virtualip".to_owned(),
-    };
-    let words: &[&str] = if on.is_some() { &["delete", &pods] } else { &["delete", "pods", &pods] };
-    scene.lab.kubectl(&[words, &["-n", NAMESPACE, "--wait=false"]].concat()).map(drop)
-}
-
+/// The API server comes back without that node, which stays off until the run is over.
 fn kill_api_and(scene: Scene<'_>, node: &Node) -> Result<()> {
     KILL_API(scene)?;
     node.power_off()
-}
-
-fn restore_api_and(scene: Scene<'_>, node: &Node) -> Result<()> {
-    START_API(scene)?;
-    node.power_on()
 }
 
 /// Two faults, the second beginning while the first lasts.
@@ -247,8 +225,8 @@ pub struct Pair {
 
 impl Pair {
     /// Two different faults that do not take the ground from each other: what is powered off cannot be stopped.
-    pub fn draw(random: &mut Random) -> Self {
-        let fit: Vec<_> = FAULTS.iter().filter(|fault| fault.mixes).collect();
+    pub fn draw(random: &mut Random, subject: &dyn Subject) -> Self {
+        let fit: Vec<_> = FAULTS.iter().filter(|fault| fault.mixes && fault.suits(subject)).collect();
         let first = random.below(fit.len());
         let second = (first + 1 + random.below(fit.len() - 1)) % fit.len();
         let after = Duration::from_millis(u64::try_from(random.below(4000)).unwrap_or_default());

@@ -7,25 +7,21 @@ mod cells;
 mod lab;
 mod random;
 mod run;
+mod subject;
 mod table;
 
-use cells::{FAULTS, Fault, PEERS_FAULTS, Pair};
+use cells::{FAULTS, Fault, Pair};
 use lab::{
     Cluster, Plan, Result,
-    deploy::{AGENTS, NAMESPACE},
     error::chain,
-    keepalived::Keepalived,
     program::{end, number, text},
     slow_api::SlowApi,
-    stage::Vip,
 };
 use random::Random;
 use run::Seen;
 use std::{process::ExitCode, thread, time::Duration};
+use subject::{Agents, Subject};
 use table::Row;
-
-/// In the table, where our rows say where the right comes from.
-const KEEPALIVED: &str = "keepalived";
 
 /// The cell of two faults at once.
 const TWO: &str = "two faults at random";
@@ -50,61 +46,55 @@ fn main() -> ExitCode {
 /// Whether all was well.
 fn matrix() -> Result<bool> {
     let wish = Wish::read()?;
-    eprintln!("seed {}; starting three nodes ...", wish.seed);
-    let lab = Cluster::start(&Plan::default())?;
-    let api = SlowApi::start(&lab)?;
-    if wish.peers {
-        return matrix_of_keepalived(&lab, &api, &wish);
-    }
-    lab.deploy()?;
     println!("{}", Row::heading());
-    let mut good = true;
-    for source in &wish.sources {
-        lab.use_source(source)?;
-        for name in wish.cells() {
-            if wish.resume && table::is_done(name, source, wish.runs)? {
-                continue;
-            }
-            let row = cell(&lab, &api, &wish, name, source)?;
-            println!("{}", row.line());
-            row.save()?;
-            good &= !row.is_bad();
-        }
-    }
+    let good = if wish.peers { of_others(&wish)? } else { of_ours(&wish)? };
     eprintln!("written to {}", table::file().display());
     Ok(good)
 }
 
-/// The cells that make sense for it. Whatever it does is well: it is for comparison.
-fn matrix_of_keepalived(lab: &Cluster, api: &SlowApi, wish: &Wish) -> Result<bool> {
-    let addresses = Vip::dual("web", 200).addresses;
-    let keepalived = Keepalived::start(lab, &addresses, Duration::from_secs(1))?;
-    println!("{}", Row::heading());
-    for fault in PEERS_FAULTS.iter().filter(|fault| wish.wants(fault.name)) {
-        if wish.resume && table::is_done(fault.name, KEEPALIVED, wish.runs)? {
+fn of_ours(wish: &Wish) -> Result<bool> {
+    let (lab, api) = three_nodes(wish)?;
+    lab.deploy()?;
+    let mut good = true;
+    for source in &wish.sources {
+        lab.use_source(source)?;
+        good &= cells_of(&lab, &api, wish, &Agents(source.clone()))?;
+    }
+    Ok(good)
+}
+
+/// Each on a cluster of its own. Whatever they do is well: it is for comparison.
+fn of_others(wish: &Wish) -> Result<bool> {
+    for start in subject::others() {
+        let (lab, api) = three_nodes(wish)?;
+        let subject = start(&lab)?;
+        cells_of(&lab, &api, wish, subject.as_ref())?;
+    }
+    Ok(true)
+}
+
+fn three_nodes(wish: &Wish) -> Result<(Cluster, SlowApi)> {
+    eprintln!("seed {}; starting three nodes ...", wish.seed);
+    let lab = Cluster::start(&Plan::default())?;
+    let api = SlowApi::start(&lab)?;
+    Ok((lab, api))
+}
+
+/// Every cell that was asked for; whether all was well.
+fn cells_of(lab: &Cluster, api: &SlowApi, wish: &Wish, subject: &dyn Subject) -> Result<bool> {
+    let mut good = true;
+    for name in wish.cells() {
+        let fault = FAULTS.iter().find(|fault| fault.name == name);
+        let is_for_others = fault.is_some_and(|fault| !fault.suits(subject));
+        if is_for_others || wish.resume && table::is_done(name, subject.name(), wish.runs)? {
             continue;
         }
-        let (mut seen, mut broken) = (Vec::new(), 0);
-        for turn in 1..=wish.runs {
-            eprintln!("{} ({KEEPALIVED}): {turn} of {}", fault.name, wish.runs);
-            match run::once_with_keepalived(lab, api, &keepalived, &addresses, &|scene| {
-                while_it_lasts(fault, scene)
-            }) {
-                Ok(run) => seen.push(run),
-                Err(error) => {
-                    eprintln!("    NO RESULT: {}", chain(&error));
-                    broken += 1;
-                    lab.repair()?;
-                }
-            }
-        }
-        let row =
-            Row { cell: fault.name.to_owned(), source: KEEPALIVED.to_owned(), seed: wish.seed, seen, broken };
+        let row = cell(lab, api, wish, name, subject)?;
         println!("{}", row.line());
         row.save()?;
+        good &= !row.is_bad();
     }
-    eprintln!("written to {}", table::file().display());
-    Ok(true)
+    Ok(good)
 }
 
 fn while_it_lasts(fault: &Fault, scene: cells::Scene<'_>) -> Result<()> {
@@ -113,13 +103,14 @@ fn while_it_lasts(fault: &Fault, scene: cells::Scene<'_>) -> Result<()> {
     (fault.lift)(scene)
 }
 
-fn cell(lab: &Cluster, api: &SlowApi, wish: &Wish, name: &str, source: &str) -> Result<Row> {
+fn cell(lab: &Cluster, api: &SlowApi, wish: &Wish, name: &str, subject: &dyn Subject) -> Result<Row> {
     let mut random = Random::new(wish.seed);
     let (mut seen, mut broken) = (Vec::new(), 0);
+    let fault = FAULTS.iter().find(|fault| fault.name == name);
     for turn in 1..=wish.runs {
-        eprintln!("{name} ({source}): {turn} of {}", wish.runs);
-        let fault = FAULTS.iter().find(|fault| fault.name == name);
-        match fault.map_or_else(|| two(lab, api, source, &mut random), |fault| one(lab, api, source, fault)) {
+        eprintln!("{name} ({}): {turn} of {}", subject.name(), wish.runs);
+        match fault.map_or_else(|| two(lab, api, subject, &mut random), |fault| one(lab, api, subject, fault))
+        {
             Ok(run) => {
                 eprintln!("    {run:?}");
                 seen.push(run);
@@ -133,22 +124,21 @@ fn cell(lab: &Cluster, api: &SlowApi, wish: &Wish, name: &str, source: &str) -> 
             }
         }
     }
-    Ok(Row { cell: name.to_owned(), source: source.to_owned(), seed: wish.seed, seen, broken })
+    Ok(Row { cell: name.to_owned(), source: subject.name().to_owned(), seed: wish.seed, seen, broken })
 }
 
-fn one(lab: &Cluster, api: &SlowApi, source: &str, fault: &Fault) -> Result<Seen> {
+fn one(lab: &Cluster, api: &SlowApi, subject: &dyn Subject, fault: &Fault) -> Result<Seen> {
     if fault.kills {
-        lab.kubectl(&["rollout", "restart", AGENTS, "-n", NAMESPACE])?;
-        lab.wait_agents_ready()?;
+        subject.renew(lab)?;
     }
-    run::once(lab, api, source, &|scene| while_it_lasts(fault, scene))
+    run::once(lab, api, subject, &|scene| while_it_lasts(fault, scene))
 }
 
-fn two(lab: &Cluster, api: &SlowApi, source: &str, random: &mut Random) -> Result<Seen> {
-    let pair = Pair::draw(random);
+fn two(lab: &Cluster, api: &SlowApi, subject: &dyn Subject, random: &mut Random) -> Result<Seen> {
+    let pair = Pair::draw(random, subject);
     let [first, second] = pair.faults.map(|fault| fault.name);
     eprintln!("    {first}, after {:?} {second}", pair.after);
-    run::once(lab, api, source, &|scene| pair.happen(scene))
+    run::once(lab, api, subject, &|scene| pair.happen(scene))
 }
 
 impl Wish {
@@ -161,10 +151,6 @@ impl Wish {
             resume: text("RESUME").is_some(),
             peers: text("PEERS").is_some(),
         })
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
     }
 
     /// The cells to run, in the order in which they were asked for.

@@ -2,13 +2,8 @@
 
 use super::{
     cells::Scene,
-    lab::{
-        Cluster, Node, Result,
-        judge::Verdict,
-        keepalived::Keepalived,
-        slow_api::SlowApi,
-        stage::{Stage, Vip, alone},
-    },
+    lab::{Cluster, Node, Result, judge::Verdict, slow_api::SlowApi},
+    subject::Subject,
 };
 use nix::time::{ClockId, clock_gettime};
 use std::{net::IpAddr, thread, time::Duration};
@@ -33,44 +28,21 @@ pub struct Seen {
     pub ownerless: bool,
 }
 
-/// Sets the stage, waits until rights come from `source`, lets `happen` begin and undo something, and waits until all is well again.
+/// Waits until the subject is at rest, lets `happen` begin and undo something, and waits until all is well again.
 ///
 /// # Errors
-/// When the lab fails; what the agents do wrong is in what is given.
+/// When the lab fails, or the subject never comes to rest before; what it does wrong is in what is given.
 pub fn once(
     lab: &Cluster,
     api: &SlowApi,
-    source: &str,
+    subject: &dyn Subject,
     happen: &dyn Fn(Scene<'_>) -> Result<()>,
 ) -> Result<Seen> {
-    let stage = Stage::set(lab, vec![Vip::dual("web", 200)])?;
-    let owner = lab.node(&stage.owner)?;
-    lab.wait_source(source)?;
-    happen(Scene { lab, owner, other: another(lab, owner), api, keepalived: None })?;
+    let owner = lab.node(&subject.at_rest(lab)?)?;
+    let watch = lab.watch(&subject.addresses().iter().map(IpAddr::to_string).collect::<Vec<_>>())?;
+    happen(Scene { lab, owner, other: another(lab, owner), api, subject })?;
     let lifted = now();
-    linger(stage.settled().is_ok(), lifted);
-    let verdict = stage.stop()?;
-    lab.repair()?;
-    Ok(seen(&verdict, lifted))
-}
-
-/// The same for addresses that keepalived has.
-///
-/// # Errors
-/// As [`once`].
-pub fn once_with_keepalived(
-    lab: &Cluster,
-    api: &SlowApi,
-    keepalived: &Keepalived,
-    addresses: &[IpAddr],
-    happen: &dyn Fn(Scene<'_>) -> Result<()>,
-) -> Result<Seen> {
-    keepalived.run()?;
-    let owner = lab.node(&alone(lab, addresses)?)?;
-    let watch = lab.watch(&addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>())?;
-    happen(Scene { lab, owner, other: another(lab, owner), api, keepalived: Some(keepalived) })?;
-    let lifted = now();
-    linger(alone(lab, addresses).is_ok(), lifted);
+    linger(subject.settled(lab).is_ok(), lifted);
     let verdict = watch.stop()?;
     lab.repair()?;
     Ok(seen(&verdict, lifted))

@@ -23,7 +23,7 @@ use std::{
 pub struct Row {
     /// Its name.
     pub cell: String,
-    /// Where the nodes' right comes from, as the agents' flag spells it.
+    /// What kept the addresses up: ours by where the nodes' right comes from, as the agents' flag spells it.
     pub source: String,
     /// Which seed the random ones had.
     pub seed: u64,

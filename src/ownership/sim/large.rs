@@ -11,7 +11,7 @@ use super::report::{Failover, Quiet, Report};
 use super::world::{Happening, World};
 use super::{MILLI, SECOND, key, seconds, wide_address};
 use crate::ownership::source::Mode;
-use crate::ownership::timing::{Fence, PERIOD_EXACT, Timing};
+use crate::ownership::timing::{Fence, Timing};
 
 /// For how long what happens.
 #[derive(Clone, Copy)]
@@ -43,9 +43,7 @@ impl Run {
         let timing = Timing::new(Duration::from_secs(3), Duration::from_secs(1)).unwrap();
         let mut world = match mode {
             Mode::Lease => World::new(seed, nodes, timing),
-            _ => {
-                World::talking(seed, nodes, timing.with_witnesses(mode, PERIOD_EXACT, Fence::Exact).unwrap())
-            }
+            _ => World::talking(seed, nodes, timing.with_witnesses(mode, None, Fence::Exact).unwrap()),
         };
         world.edit(|specs| {
             for vip in 0..vips {

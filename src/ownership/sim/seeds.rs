@@ -28,7 +28,7 @@ fn witness_world(seed: u64) -> World {
     let mode = if seed.is_multiple_of(2) { Mode::Both } else { Mode::Witness };
     let nodes = 2 + usize::try_from(seed / 2 % 4).unwrap();
     let period = Duration::from_millis([300, 1000, 3000][usize::try_from(seed / 8 % 3).unwrap()]);
-    let timing = timing().with_witnesses(mode, period, Fence::Exact).unwrap();
+    let timing = timing().with_witnesses(mode, Some(period), Fence::Exact).unwrap();
     populated(World::talking(seed, nodes, timing))
 }
 
