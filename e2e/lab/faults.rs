@@ -22,10 +22,18 @@ impl Node {
     /// When no agent runs on the node.
     pub fn agent(&self) -> Result<Process> {
         let is_agent = |words: &[String]| matches!(words, [program, command, ..] if program.ends_with("virtualip") && command == "agent");
-        let found = in_network_of(self.host.pid()?).into_iter().find(|(_, words)| is_agent(words));
+        self.process("agent", is_agent)
+    }
+
+    /// The process on the node whose command line `is_it`.
+    ///
+    /// # Errors
+    /// When no such process runs there.
+    pub fn process(&self, what: &str, is_it: impl Fn(&[String]) -> bool) -> Result<Process> {
+        let found = in_network_of(self.host.pid()?).into_iter().find(|(_, words)| is_it(words));
         found
             .map(|(process, _)| process)
-            .ok_or_else(|| Error::other(format!("no agent runs on {}", self.name())))
+            .ok_or_else(|| Error::other(format!("no {what} runs on {}", self.name())))
     }
 
     /// Waits until an agent runs that is another one than `old`.

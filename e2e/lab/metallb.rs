@@ -6,7 +6,7 @@ use super::{
     error::{Doing, Error, Result},
     image::Image,
     node::Node,
-    process::{Process, in_network_of},
+    process::Process,
     run::until,
 };
 use serde_json::json;
@@ -46,8 +46,8 @@ impl MetalLb {
     pub fn start(lab: &Cluster, folder: &Path, addresses: &[IpAddr]) -> Result<Self> {
         let file = folder.join(MANIFEST);
         let manifest = fs::read_to_string(&file).doing(|| format!("read {}", file.display()))?;
-        let images = manifest.lines().filter_map(|line| line.trim().strip_prefix("image: "));
-        let image = images.into_iter().find(|name| name.contains("speaker"));
+        let mut images = manifest.lines().filter_map(|line| line.trim().strip_prefix("image: "));
+        let image = images.find(|name| name.contains("speaker"));
         let image = image.ok_or_else(|| Error::other(format!("{} names no speaker", file.display())))?;
         lab.load(&Image::of_program(image, &folder.join("speaker"))?)?;
         lab.apply(&manifest)?;
@@ -70,25 +70,6 @@ impl MetalLb {
         until("one node alone answers for MetalLB's addresses", PATIENCE, || self.answering(lab))
     }
 
-    /// Starts all speakers anew.
-    ///
-    /// # Errors
-    /// When the API server refuses.
-    pub fn renew(&self, lab: &Cluster) -> Result<()> {
-        lab.kubectl(&["rollout", "restart", SPEAKERS, "-n", NAMESPACE]).map(drop)
-    }
-
-    /// Lets the speaker of a node, or all of them, end in good order; others are started for them.
-    ///
-    /// # Errors
-    /// When the API server refuses.
-    pub fn stop(&self, lab: &Cluster, on: Option<&Node>) -> Result<()> {
-        let node = on.map(|node| format!("--field-selector=spec.nodeName={}", node.name()));
-        let words = ["delete", "pods", "-n", NAMESPACE, "--selector=component=speaker", "--wait=false"];
-        let words: Vec<_> = words.into_iter().chain(node.as_deref()).collect();
-        lab.kubectl(&words).map(drop)
-    }
-
     /// No kernel has the addresses: the wire says whose they are.
     fn answering(&self, lab: &Cluster) -> Result<Option<String>> {
         let addresses: Vec<_> = self.addresses.iter().map(IpAddr::to_string).collect();
@@ -102,17 +83,32 @@ impl MetalLb {
     }
 }
 
+/// Starts all speakers anew.
+///
+/// # Errors
+/// When the API server refuses.
+pub fn renew(lab: &Cluster) -> Result<()> {
+    lab.kubectl(&["rollout", "restart", SPEAKERS, "-n", NAMESPACE]).map(drop)
+}
+
+/// Lets the speaker of a node, or all of them, end in good order; others are started for them.
+///
+/// # Errors
+/// When the API server refuses.
+pub fn stop(lab: &Cluster, on: Option<&Node>) -> Result<()> {
+    let node = on.map(|node| format!("--field-selector=spec.nodeName={}", node.name()));
+    let words = ["delete", "pods", "-n", NAMESPACE, "--selector=component=speaker", "--wait=false"];
+    let words: Vec<_> = words.into_iter().chain(node.as_deref()).collect();
+    lab.kubectl(&words).map(drop)
+}
+
 impl Node {
     /// The process of the node's speaker.
     ///
     /// # Errors
     /// When none runs there.
     pub fn speaker(&self) -> Result<Process> {
-        let is_it = |words: &[String]| words.first().is_some_and(|word| word == SPEAKER);
-        let found = in_network_of(self.host.pid()?).into_iter().find(|(_, words)| is_it(words));
-        found
-            .map(|(process, _)| process)
-            .ok_or_else(|| Error::other(format!("no speaker runs on {}", self.name())))
+        self.process("speaker", |words| words.first().is_some_and(|word| word == SPEAKER))
     }
 }
 

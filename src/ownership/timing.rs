@@ -166,7 +166,7 @@ impl Timing {
             (Fence::Lifetimes, _) => PERIOD_LIFETIMES,
             (Fence::Exact, Mode::Witness) => PERIOD_ALONE,
             // It ends before a Lease has stood still that was renewed in time, or it would put off the replacement.
-            (Fence::Exact, _) => PERIOD_BESIDE_LEASE.min(self.duration - self.renew),
+            (Fence::Exact, _) => PERIOD_BESIDE_LEASE.min(self.duration.saturating_sub(self.renew)),
         }
     }
 

@@ -207,7 +207,7 @@ impl Subject for MetalLb {
     }
 
     fn renew(&self, lab: &Cluster) -> Result<()> {
-        Self::renew(self, lab)
+        metallb::renew(lab)
     }
 
     fn signal(&self, node: &Node, signal: Signal) -> Result<()> {
@@ -215,7 +215,7 @@ impl Subject for MetalLb {
     }
 
     fn stop(&self, lab: &Cluster, on: Option<&Node>) -> Result<()> {
-        Self::stop(self, lab, on)
+        metallb::stop(lab, on)
     }
 
     fn messages(&self) -> &'static str {
