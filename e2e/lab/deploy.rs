@@ -140,6 +140,17 @@ impl Cluster {
         })
     }
 
+    /// Lets the pods with a label end in good order, on one node or on all; others are started for them.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub fn delete_pods(&self, namespace: &str, label: &str, on: Option<&Node>) -> Result<()> {
+        let node = on.map(|node| format!("--field-selector=spec.nodeName={}", node.name()));
+        let words = ["delete", "pods", "-n", namespace, "--selector", label, "--wait=false"];
+        let words: Vec<_> = words.into_iter().chain(node.as_deref()).collect();
+        self.kubectl(&words).map(drop)
+    }
+
     /// The pod of a node's agent.
     ///
     /// # Errors

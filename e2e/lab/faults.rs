@@ -152,7 +152,7 @@ impl Node {
         (0..times).try_for_each(|_| self.interface_down(name).and_then(|()| self.interface_up(name)))
     }
 
-    /// Loses every frame between the node and the API server; no carrier is lost.
+    /// Loses every frame of the node on the network of management, to the API server and to other agents; no carrier is lost.
     ///
     /// # Errors
     /// When the node is off.

@@ -90,7 +90,7 @@ impl Node {
         self.management_switch().lose(&self.management().port, Way::Sent, &some)
     }
 
-    /// Undoes [`Node::cut_peers`], [`Node::lose`] and [`Node::lose_some`].
+    /// Undoes [`Node::cut_peers`], [`Node::cut_messages`], [`Node::lose`] and [`Node::lose_some`].
     ///
     /// # Errors
     /// When the kernel refuses.

@@ -34,7 +34,8 @@ pub const MESSAGES: &str = "meta l4proto { tcp, udp } th dport 7946";
 /// `MetalLB` on every node of a lab.
 #[derive(Debug)]
 pub struct MetalLb {
-    addresses: Vec<IpAddr>,
+    /// What it announces.
+    pub addresses: Vec<IpAddr>,
 }
 
 impl MetalLb {
@@ -96,10 +97,7 @@ pub fn renew(lab: &Cluster) -> Result<()> {
 /// # Errors
 /// When the API server refuses.
 pub fn stop(lab: &Cluster, on: Option<&Node>) -> Result<()> {
-    let node = on.map(|node| format!("--field-selector=spec.nodeName={}", node.name()));
-    let words = ["delete", "pods", "-n", NAMESPACE, "--selector=component=speaker", "--wait=false"];
-    let words: Vec<_> = words.into_iter().chain(node.as_deref()).collect();
-    lab.kubectl(&words).map(drop)
+    lab.delete_pods(NAMESPACE, "component=speaker", on)
 }
 
 impl Node {

@@ -75,7 +75,7 @@ pub trait Subject: Debug + Sync {
         true
     }
 
-    /// Whether whatever it does is well, since it is here for comparison.
+    /// Whether it is somebody else's, here for comparison.
     fn is_peer(&self) -> bool {
         true
     }
@@ -116,7 +116,6 @@ impl Subject for Agents {
 
     fn at_rest(&self, lab: &Cluster) -> Result<String> {
         lab.apply(&vip().manifest())?;
-        settled(lab, &vip())?;
         lab.wait_source(&self.0)?;
         settled(lab, &vip())
     }
@@ -135,12 +134,7 @@ impl Subject for Agents {
     }
 
     fn stop(&self, lab: &Cluster, on: Option<&Node>) -> Result<()> {
-        let pods = on.map_or_else(
-            || Ok("--selector=app.kubernetes.io/name=virtualip".to_owned()),
-            |node| lab.agent_pod(node.name()),
-        )?;
-        let words: &[&str] = if on.is_some() { &["delete", &pods] } else { &["delete", "pods", &pods] };
-        lab.kubectl(&[words, &["-n", NAMESPACE, "--wait=false"]].concat()).map(drop)
+        lab.delete_pods(NAMESPACE, "app.kubernetes.io/name=virtualip", on)
     }
 
     fn messages(&self) -> &str {
@@ -195,7 +189,7 @@ impl Subject for MetalLb {
     }
 
     fn addresses(&self) -> Vec<IpAddr> {
-        v4()
+        self.addresses.clone()
     }
 
     fn at_rest(&self, lab: &Cluster) -> Result<String> {
