@@ -1,4 +1,4 @@
-//! Frames that get lost on a switch in one direction only, or of one kind only: nobody at either end is told.
+//! Frames that get lost on a switch, all of them, in one direction only, or of one kind only: nobody at either end is told.
 
 use super::{error::Result, node::Node, switch::Switch};
 
@@ -25,15 +25,30 @@ impl Way {
 }
 
 impl Switch {
+    /// Loses every frame of a port: the host at the other end keeps its carrier. Taking the port out of the bridge would not do: where the
+    /// bridge has the port's hardware address, what the host sends to the bridge's own addresses would still arrive, and only the
+    /// answers be lost.
+    ///
+    /// # Errors
+    /// When there is no such port.
+    pub fn cut(&self, port: &str) -> Result<()> {
+        self.drop_frames(&table("cut", port), port, &[Way::Sent, Way::Received], "")
+    }
+
+    /// Undoes [`Switch::cut`].
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn heal(&self, port: &str) -> Result<()> {
+        self.forget(&[table("cut", port)])
+    }
+
     /// Loses the frames of a port that go one way and match `only`, in nft's words; all of them where that is empty.
     ///
     /// # Errors
     /// When there is no such port.
     pub fn lose(&self, port: &str, way: Way, only: &str) -> Result<()> {
-        let (table, hook) = (table(port), way.hook());
-        self.nft(&format!(
-            "table netdev {table} {{ chain {hook} {{ type filter hook {hook} device \"{port}\" priority 0; {only} drop; }}; }}"
-        ))
+        self.drop_frames(&table("lose", port), port, &[way], only)
     }
 
     /// Undoes every [`Switch::lose`] of a port.
@@ -41,9 +56,30 @@ impl Switch {
     /// # Errors
     /// When the kernel refuses.
     pub fn lose_nothing(&self, port: &str) -> Result<()> {
-        let table = table(port);
+        self.forget(&[table("lose", port)])
+    }
+
+    /// Undoes [`Switch::cut`] and every [`Switch::lose`] of a port, which need not be there any more.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(super) fn lose_nothing_at_all(&self, port: &str) -> Result<()> {
+        self.forget(&[table("cut", port), table("lose", port)])
+    }
+
+    fn drop_frames(&self, table: &str, port: &str, ways: &[Way], only: &str) -> Result<()> {
+        let chain = |hook: &str| {
+            format!("chain {hook} {{ type filter hook {hook} device \"{port}\" priority 0; {only} drop; }}; ")
+        };
+        let chains: String = ways.iter().map(|way| chain(way.hook())).collect();
+        self.nft(&format!("table netdev {table} {{ {chains}}}"))
+    }
+
+    fn forget(&self, tables: &[String]) -> Result<()> {
         // Made first: what is not there cannot be deleted.
-        self.nft(&format!("add table netdev {table}; delete table netdev {table}"))
+        let rules =
+            tables.iter().map(|table| format!("add table netdev {table}; delete table netdev {table}; "));
+        self.nft(&rules.collect::<String>())
     }
 
     fn nft(&self, rules: &str) -> Result<()> {
@@ -101,6 +137,6 @@ impl Node {
 }
 
 /// nft takes no dot in a name.
-fn table(port: &str) -> String {
-    format!("lose_{}", port.replace('.', "_"))
+fn table(what: &str, port: &str) -> String {
+    format!("{what}_{}", port.replace('.', "_"))
 }

@@ -1,11 +1,11 @@
 //! Processes as /proc shows them. A process is known by its id *and* its start: ids are used again.
 
-use super::error::{Doing, Result};
+use super::error::{Doing, Error, Result};
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::Pid,
+    unistd::{Pid, SysconfVar, sysconf},
 };
-use std::{fs, path::Path, str::FromStr};
+use std::{fs, path::Path, str::FromStr, time::Duration};
 
 /// `PF_EXITING` of the kernel's `sched.h`. The first process of a host may stay so for long: until everybody has
 /// taken the exit codes of their children in the host.
@@ -39,6 +39,19 @@ impl Process {
     pub fn this() -> Result<Self> {
         let pid = std::process::id();
         Self::find(pid).ok_or(nix::errno::Errno::ESRCH).doing(|| format!("find process {pid} in /proc"))
+    }
+
+    /// When it started, on `CLOCK_BOOTTIME`, to a clock tick.
+    ///
+    /// # Errors
+    /// When the kernel does not say how long a tick is.
+    pub fn started(self) -> Result<Duration> {
+        let ticks =
+            sysconf(SysconfVar::CLK_TCK).doing(|| "ask for the clock ticks of a second".to_owned())?;
+        let ticks = ticks.and_then(|ticks| u32::try_from(ticks).ok()).filter(|ticks| *ticks > 0);
+        let tick =
+            Duration::from_secs(1) / ticks.ok_or_else(|| Error::other("a second has no clock ticks"))?;
+        Ok(tick * u32::try_from(self.start).unwrap_or(u32::MAX))
     }
 
     /// Whether it still runs.

@@ -112,7 +112,7 @@ fn cell(lab: &Cluster, api: &SlowApi, wish: &Wish, name: &str, subject: &dyn Sub
         match fault.map_or_else(|| two(lab, api, subject, &mut random), |fault| one(lab, api, subject, fault))
         {
             Ok(run) => {
-                eprintln!("    {run:?}");
+                eprintln!("    {run}");
                 seen.push(run);
             }
             Err(error) => {

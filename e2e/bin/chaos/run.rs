@@ -2,11 +2,11 @@
 
 use super::{
     cells::Scene,
-    lab::{Cluster, Node, Result, judge::Verdict, slow_api::SlowApi},
+    lab::{Cluster, Node, Result, judge::Verdict, slow_api::SlowApi, stage::millis},
     subject::Subject,
 };
 use nix::time::{ClockId, clock_gettime};
-use std::{net::IpAddr, thread, time::Duration};
+use std::{fmt, net::IpAddr, thread, time::Duration};
 
 /// After this without an owner, counted from the last fault's end, a run has failed.
 pub const OWNERLESS: Duration = Duration::from_secs(10);
@@ -26,6 +26,26 @@ pub struct Seen {
     pub stable: Duration,
     /// Whether nobody answered when that time was over.
     pub ownerless: bool,
+    /// Where the owner's process is another one than before: how long after the fault began that one started.
+    pub restarted: Option<Duration>,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "silent for {:.1} ms", millis(self.silence))?;
+        if self.ever_two {
+            write!(f, ", TWO OWNERS for {:.1} ms", millis(self.two))?;
+        }
+        if self.ownerless {
+            write!(f, ", NO OWNER in the end")?;
+        } else if !self.stable.is_zero() {
+            write!(f, ", stable {:.1} ms after it was undone", millis(self.stable))?;
+        }
+        match self.restarted {
+            Some(after) => write!(f, "; its process was started again after {:.0} ms", millis(after)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Waits until the subject is at rest, lets `happen` begin and undo something, and waits until all is well again.
@@ -40,12 +60,14 @@ pub fn once(
 ) -> Result<Seen> {
     let owner = lab.node(&subject.at_rest(lab)?)?;
     let watch = lab.watch(&subject.addresses().iter().map(IpAddr::to_string).collect::<Vec<_>>())?;
+    let began = now();
     happen(Scene { lab, owner, other: another(lab, owner), api, subject })?;
     let lifted = now();
     linger(subject.settled(lab).is_ok(), lifted);
     let verdict = watch.stop()?;
+    let started = subject.started(owner).and_then(|started| started.checked_sub(began));
     lab.repair()?;
-    Ok(seen(&verdict, lifted))
+    Ok(Seen { restarted: started, ..seen(&verdict, lifted) })
 }
 
 fn another<'a>(lab: &'a Cluster, owner: &'a Node) -> &'a Node {
@@ -79,6 +101,7 @@ fn seen(verdict: &Verdict, lifted: Duration) -> Seen {
         silence: verdict.longest_silence(),
         stable,
         ownerless: is_silent || stable > OWNERLESS,
+        restarted: None,
     }
 }
 

@@ -6,6 +6,7 @@ use super::lab::{
     keepalived::{self, Keepalived},
     losses,
     metallb::{self, MetalLb},
+    process::Process,
     program::text,
     stage::{Vip, alone, settled},
 };
@@ -60,6 +61,11 @@ pub trait Subject: Debug + Sync {
     /// # Errors
     /// When nothing does.
     fn signal(&self, node: &Node, signal: Signal) -> Result<()>;
+
+    /// When what runs of it on a node started, on `CLOCK_BOOTTIME`; none: it is not known.
+    fn started(&self, _node: &Node) -> Option<Duration> {
+        None
+    }
 
     /// Lets it end in good order, on one node or on all.
     ///
@@ -131,6 +137,10 @@ impl Subject for Agents {
 
     fn signal(&self, node: &Node, signal: Signal) -> Result<()> {
         node.agent()?.signal(signal)
+    }
+
+    fn started(&self, node: &Node) -> Option<Duration> {
+        node.agent().and_then(Process::started).ok()
     }
 
     fn stop(&self, lab: &Cluster, on: Option<&Node>) -> Result<()> {
