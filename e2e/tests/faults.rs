@@ -1,7 +1,7 @@
 //! The lab itself: what a fault does, seen from the client and from kubectl, and that it is undone.
 
 use crate::{
-    lab::{Cluster, InterfacePlan, programs::Programs, run::until},
+    lab::{self, Cluster, Error, InterfacePlan, addresses::API, programs::Programs, run::until},
     runner::Outcome,
 };
 use std::{
@@ -15,6 +15,7 @@ super::tests![
     a_folder_with_ready_programs_is_honoured_and_the_cache_has_the_rest,
     a_node_powered_off_is_silent_at_once_and_comes_back,
     a_node_cut_off_keeps_its_carrier,
+    the_api_server_hears_nothing_of_a_node_that_is_cut_off,
     a_node_loses_its_carrier,
     a_node_whose_programs_are_killed_keeps_its_addresses,
     an_interface_of_any_name_is_plugged_and_unplugged,
@@ -59,10 +60,36 @@ fn a_node_cut_off_keeps_its_carrier(lab: &Cluster) -> Outcome {
     let node = lab.node("n2")?;
     node.cut_off()?;
     assert!(!answers(lab, "192.168.200.12") && lab_carrier(lab, "n2")? == "1");
-    assert!(node.exec(&["ping", "-c1", "-W1", "10.77.0.1"]).is_err());
+    assert!(node.exec(&["ping", "-c1", "-W1", API]).is_err());
     node.heal()?;
     assert!(answers(lab, "192.168.200.12"));
-    Ok(node.exec(&["ping", "-c1", "-W1", "10.77.0.1"]).map(drop)?)
+    Ok(node.exec(&["ping", "-c1", "-W1", API]).map(drop)?)
+}
+
+/// An answer that is lost is another fault: a write takes effect all the same.
+fn the_api_server_hears_nothing_of_a_node_that_is_cut_off(lab: &Cluster) -> Outcome {
+    for node in lab.nodes() {
+        // Then it knows the hardware address.
+        node.exec(&["ping", "-c1", "-W1", API])?;
+        let before = echo_requests(lab)?;
+        node.cut_off()?;
+        assert!(node.exec(&["ping", "-c3", "-i0.2", "-W1", API]).is_err());
+        assert_eq!(echo_requests(lab)?, before, "from {}", node.name());
+        node.heal()?;
+        node.exec(&["ping", "-c1", "-W1", API])?;
+        assert_ne!(echo_requests(lab)?, before, "they are counted");
+    }
+    Ok(())
+}
+
+/// How many the API server's host has heard (`Icmp: InEchos` of RFC 1213).
+fn echo_requests(lab: &Cluster) -> lab::Result<String> {
+    let counters = lab.control_plane().host.run(&["cat", "/proc/net/snmp"])?;
+    let mut lines = counters.lines().filter_map(|line| line.strip_prefix("Icmp: "));
+    let mut named = lines.next().into_iter().flat_map(str::split_whitespace);
+    let place = named.position(|name| name == "InEchos").unwrap_or(usize::MAX);
+    let count = lines.next().and_then(|values| values.split_whitespace().nth(place));
+    count.map(str::to_owned).ok_or_else(|| Error::other(format!("no InEchos in {counters}")))
 }
 
 fn a_node_loses_its_carrier(lab: &Cluster) -> Outcome {
