@@ -18,6 +18,8 @@ const AGENT_SERVER: &str = "127.0.0.1:7472";
 const AGENT_READY: Duration = Duration::from_mins(1);
 /// The agents.
 pub const AGENTS: &str = "daemonset/virtualip";
+/// The label of their pods.
+pub const AGENT_LABEL: &str = "app.kubernetes.io/name=virtualip";
 
 impl Cluster {
     /// Builds the image, loads it, applies `manifests` and waits until an agent is ready on every node. Gives the
@@ -145,7 +147,7 @@ impl Cluster {
     /// # Errors
     /// When the API server refuses.
     pub fn delete_pods(&self, namespace: &str, label: &str, on: Option<&Node>) -> Result<()> {
-        let node = on.map(|node| format!("--field-selector=spec.nodeName={}", node.name()));
+        let node = on.map(|node| on_node(node.name()));
         let words = ["delete", "pods", "-n", namespace, "--selector", label, "--wait=false"];
         let words: Vec<_> = words.into_iter().chain(node.as_deref()).collect();
         self.kubectl(&words).map(drop)
@@ -156,9 +158,8 @@ impl Cluster {
     /// # Errors
     /// When there is none.
     pub fn agent_pod(&self, node: &str) -> Result<String> {
-        let on_node = format!("--field-selector=spec.nodeName={node}");
-        let label = "--selector=app.kubernetes.io/name=virtualip";
-        let pods = self.kubectl(&["get", "pods", "-n", NAMESPACE, label, &on_node, "-o", "name"])?;
+        let words = ["get", "pods", "-n", NAMESPACE, "--selector", AGENT_LABEL, &on_node(node), "-o", "name"];
+        let pods = self.kubectl(&words)?;
         let pod = pods.lines().next().map(str::to_owned);
         pod.ok_or_else(|| Error::other(format!("{node} has no pod of the agent")))
     }
@@ -211,4 +212,9 @@ pub fn manifests() -> String {
 /// The folder of an overlay over them.
 pub fn overlay(name: &str) -> String {
     root().join("overlays").join(name).to_string_lossy().into_owned()
+}
+
+/// Selects the pods of a node, for kubectl.
+fn on_node(node: &str) -> String {
+    format!("--field-selector=spec.nodeName={node}")
 }

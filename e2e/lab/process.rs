@@ -48,10 +48,9 @@ impl Process {
     pub fn started(self) -> Result<Duration> {
         let ticks =
             sysconf(SysconfVar::CLK_TCK).doing(|| "ask for the clock ticks of a second".to_owned())?;
-        let ticks = ticks.and_then(|ticks| u32::try_from(ticks).ok()).filter(|ticks| *ticks > 0);
-        let tick =
-            Duration::from_secs(1) / ticks.ok_or_else(|| Error::other("a second has no clock ticks"))?;
-        Ok(tick * u32::try_from(self.start).unwrap_or(u32::MAX))
+        let ticks = ticks.and_then(|ticks| u64::try_from(ticks).ok());
+        let since = ticks.and_then(|ticks| self.start.saturating_mul(1000).checked_div(ticks));
+        since.map(Duration::from_millis).ok_or_else(|| Error::other("a second has no clock ticks"))
     }
 
     /// Whether it still runs.

@@ -99,7 +99,7 @@ impl Switch {
     /// # Errors
     /// When one of them is not there.
     pub fn restore(&self, ports: &[String]) -> Result<()> {
-        let lines: Vec<_> = ports.iter().map(|port| format!("link set {port} master {BRIDGE} up")).collect();
+        let lines: Vec<_> = ports.iter().map(|port| format!("link set {port} up")).collect();
         self.host.ip(&lines)?;
         ports.iter().try_for_each(|port| self.lose_nothing_at_all(port))
     }

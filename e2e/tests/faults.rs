@@ -1,7 +1,7 @@
 //! The lab itself: what a fault does, seen from the client and from kubectl, and that it is undone.
 
 use crate::{
-    lab::{self, Cluster, Error, InterfacePlan, addresses::API, programs::Programs, run::until},
+    lab::{self, Cluster, InterfacePlan, addresses::API, programs::Programs, run::until},
     runner::Outcome,
 };
 use std::{
@@ -82,14 +82,9 @@ fn the_api_server_hears_nothing_of_a_node_that_is_cut_off(lab: &Cluster) -> Outc
     Ok(())
 }
 
-/// How many the API server's host has heard (`Icmp: InEchos` of RFC 1213).
+/// What the API server's host has counted of those that it heard.
 fn echo_requests(lab: &Cluster) -> lab::Result<String> {
-    let counters = lab.control_plane().host.run(&["cat", "/proc/net/snmp"])?;
-    let mut lines = counters.lines().filter_map(|line| line.strip_prefix("Icmp: "));
-    let mut named = lines.next().into_iter().flat_map(str::split_whitespace);
-    let place = named.position(|name| name == "InEchos").unwrap_or(usize::MAX);
-    let count = lines.next().and_then(|values| values.split_whitespace().nth(place));
-    count.map(str::to_owned).ok_or_else(|| Error::other(format!("no InEchos in {counters}")))
+    lab.control_plane().host.run(&["nstat", "-asz", "IcmpInEchos"])
 }
 
 fn a_node_loses_its_carrier(lab: &Cluster) -> Outcome {

@@ -65,9 +65,9 @@ pub fn once(
     let lifted = now();
     linger(subject.settled(lab).is_ok(), lifted);
     let verdict = watch.stop()?;
-    let started = subject.started(owner).and_then(|started| started.checked_sub(began));
+    let restarted = subject.started(owner).and_then(|started| started.checked_sub(began));
     lab.repair()?;
-    Ok(Seen { restarted: started, ..seen(&verdict, lifted) })
+    Ok(seen(&verdict, lifted, restarted))
 }
 
 fn another<'a>(lab: &'a Cluster, owner: &'a Node) -> &'a Node {
@@ -83,7 +83,7 @@ fn linger(settled: bool, lifted: Duration) {
     }
 }
 
-fn seen(verdict: &Verdict, lifted: Duration) -> Seen {
+fn seen(verdict: &Verdict, lifted: Duration, restarted: Option<Duration>) -> Seen {
     let report = &verdict.report;
     let changes = report.addresses.values().flat_map(|address| {
         let silences = address.silences.iter().map(|silence| silence.start_us + silence.length_us);
@@ -101,7 +101,7 @@ fn seen(verdict: &Verdict, lifted: Duration) -> Seen {
         silence: verdict.longest_silence(),
         stable,
         ownerless: is_silent || stable > OWNERLESS,
-        restarted: None,
+        restarted,
     }
 }
 

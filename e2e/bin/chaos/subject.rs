@@ -2,7 +2,7 @@
 
 use super::lab::{
     Cluster, Error, Node, Result,
-    deploy::{AGENTS, NAMESPACE},
+    deploy::{AGENT_LABEL, AGENTS, NAMESPACE},
     keepalived::{self, Keepalived},
     losses,
     metallb::{self, MetalLb},
@@ -144,7 +144,7 @@ impl Subject for Agents {
     }
 
     fn stop(&self, lab: &Cluster, on: Option<&Node>) -> Result<()> {
-        lab.delete_pods(NAMESPACE, "app.kubernetes.io/name=virtualip", on)
+        lab.delete_pods(NAMESPACE, AGENT_LABEL, on)
     }
 
     fn messages(&self) -> &str {
