@@ -8,7 +8,7 @@ mod lab;
 use lab::{
     Cluster, Error, Plan, Result,
     image::{Image, STATIC, cargo, target},
-    program::end,
+    program,
     run::{command, finish, piped, run, spelled, until},
     stage::{PATIENCE, Stage},
 };
@@ -18,11 +18,11 @@ use std::{path::PathBuf, process::ExitCode};
 const NO_COMPILER: &str = "no-compiler";
 
 fn main() -> ExitCode {
-    lab::enter();
-    end("without_bpf", all().map(|()| true))
+    program::main("without-bpf", all)
 }
 
-fn all() -> Result<()> {
+/// Whether all was well: what is not is an error.
+fn all() -> Result<bool> {
     let binary = build()?;
     let version = run(command(&[binary.to_string_lossy().as_ref(), "--version"]))?;
     says(&version, "no exact fence")?;
@@ -40,7 +40,7 @@ fn all() -> Result<()> {
     let stage = Stage::dual(&lab)?;
     lab.node(&stage.owner)?.power_off()?;
     stage.moved()?;
-    stage.end().map(drop)
+    stage.end().map(|_| true)
 }
 
 /// The binary of a build that finds no compiler, in a folder of its own.

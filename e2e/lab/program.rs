@@ -17,8 +17,25 @@ pub fn number<T: FromStr>(name: &str) -> Result<Option<T>> {
     text(name).map(|text| text.parse().map_err(|_| wrong(&text))).transpose()
 }
 
-/// Ends the program with this name: well if all was found to be well.
-pub fn end(name: &str, well: Result<bool>) -> ExitCode {
+/// What a program is that takes no words, with its name: does it, and ends well if all was found to be well. It is not begun for
+/// a word that somebody hoped it would know: it takes hours.
+pub fn main(name: &str, does: fn() -> Result<bool>) -> ExitCode {
+    super::enter();
+    let usage = format!("{name} takes no words, but variables: `make help` names those of `make {name}`");
+    match env::args().nth(1).as_deref() {
+        None => end(name, does()),
+        Some("-h" | "--help") => {
+            println!("{usage}");
+            ExitCode::SUCCESS
+        }
+        Some(word) => {
+            eprintln!("{name}: what is {word}? {usage}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn end(name: &str, well: Result<bool>) -> ExitCode {
     match well {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -12,7 +12,7 @@ use lab::{
     error::Doing,
     image::target,
     judge::Verdict,
-    program::{end, number, text},
+    program::{self, number, text},
     stage::{Stage, Vip},
 };
 use metrics::Snapshot;
@@ -25,8 +25,7 @@ const DIGITS: std::ops::Range<u8> = 200..210;
 const LOST: u32 = 5;
 
 fn main() -> ExitCode {
-    lab::enter();
-    end("calm", all())
+    program::main("calm", all)
 }
 
 /// Whether nothing moved.

@@ -13,8 +13,8 @@ mod table;
 use cells::{FAULTS, Fault, Pair};
 use lab::{
     Cluster, Plan, Result,
-    error::chain,
-    program::{end, number, text},
+    error::{Error, chain},
+    program::{self, number, text},
     slow_api::SlowApi,
 };
 use random::Random;
@@ -39,13 +39,13 @@ struct Wish {
 }
 
 fn main() -> ExitCode {
-    lab::enter();
-    end("chaos", matrix())
+    program::main("chaos", matrix)
 }
 
 /// Whether all was well.
 fn matrix() -> Result<bool> {
     let wish = Wish::read()?;
+    wish.check()?;
     println!("{}", Row::heading());
     let good = if wish.peers { of_others(&wish)? } else { of_ours(&wish)? };
     eprintln!("written to {}", table::file().display());
@@ -153,9 +153,21 @@ impl Wish {
         })
     }
 
+    /// A part that is in no name would be a cell that nobody misses.
+    fn check(&self) -> Result<()> {
+        let all: Vec<_> = names().collect();
+        match self.only.iter().find(|part| !all.iter().any(|name| name.contains(*part))) {
+            None => Ok(()),
+            Some(part) => Err(Error::other(format!(
+                "no cell is called anything like {part:?}; there are {}",
+                all.join(", ")
+            ))),
+        }
+    }
+
     /// The cells to run, in the order in which they were asked for.
     fn cells(&self) -> Vec<&'static str> {
-        let all: Vec<_> = FAULTS.iter().map(|fault| fault.name).chain([TWO]).collect();
+        let all: Vec<_> = names().collect();
         if self.only.is_empty() {
             return all;
         }
@@ -167,6 +179,11 @@ impl Wish {
         }
         cells
     }
+}
+
+/// The names of all cells, in the order of the table.
+fn names() -> impl Iterator<Item = &'static str> {
+    FAULTS.iter().map(|fault| fault.name).chain([TWO])
 }
 
 fn list(name: &str) -> Option<Vec<String>> {

@@ -12,7 +12,7 @@ mod tally;
 
 use lab::{
     Cluster, Plan, Result,
-    program::{end, number, text},
+    program::{self, number, text},
     stage::{Stage, Vip},
 };
 use once::{Fate, Instant};
@@ -24,8 +24,7 @@ use tally::Tally;
 const BATCH: usize = 20;
 
 fn main() -> ExitCode {
-    lab::enter();
-    end("instants", all())
+    program::main("instants", all)
 }
 
 /// Whether all was well.
