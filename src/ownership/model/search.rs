@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::fingerprint::Fingerprint;
@@ -28,6 +29,24 @@ impl Hasher for Spread {
 }
 
 type Seen = HashMap<u64, u32, BuildHasherDefault<Spread>>;
+
+/// A state that waits for its turn, as the one before it and what is done there: most wait in vain, and several share that one.
+struct Waiting {
+    id: u32,
+    before: Rc<World>,
+    /// None for the first state.
+    way: Option<Move>,
+}
+
+impl Waiting {
+    fn world(self) -> World {
+        let mut world = Rc::unwrap_or_clone(self.before);
+        if let Some(way) = self.way {
+            world.make(way);
+        }
+        world
+    }
+}
 
 /// How a state was first reached.
 #[derive(Clone, Copy)]
@@ -66,7 +85,7 @@ pub(super) fn search(first: &World, limit: Limit) -> Found {
         first,
         seen: Seen::default(),
         steps: vec![Step { from: 0, way: 0, depth: 0 }],
-        queue: VecDeque::from([(0, first.clone())]),
+        queue: VecDeque::from([Waiting { id: 0, before: Rc::new(first.clone()), way: None }]),
         print: Fingerprint::default(),
         back: Vec::new(),
         order: Vec::new(),
@@ -90,7 +109,7 @@ struct Search<'a> {
     first: &'a World,
     seen: Seen,
     steps: Vec<Step>,
-    queue: VecDeque<(u32, World)>,
+    queue: VecDeque<Waiting>,
     print: Fingerprint,
     /// For the way back: (to, from) of every move without a fault.
     back: Vec<(u32, u32)>,
@@ -102,19 +121,16 @@ impl Search<'_> {
     /// The first state in which a promise is broken.
     fn run(&mut self, limit: Limit) -> Option<u32> {
         let mut moves = Vec::new();
-        while let Some((id, world)) = self.queue.pop_front() {
+        while self.steps.len() < limit.states {
+            let waiting = self.queue.pop_front()?;
+            let id = waiting.id;
+            let world = Rc::new(waiting.world());
             if limit.liveness && world.in_order() {
                 self.order.push(id);
             }
-            if self.steps.len() >= limit.states {
-                self.queue.push_front((id, world));
-                return None;
-            }
             world.moves(&mut moves);
             for (way, next) in moves.iter().enumerate() {
-                let mut after = world.clone();
-                after.make(*next);
-                let (to, bad) = self.reach(id, way, after);
+                let (to, bad) = self.reach(id, way, &world, *next);
                 if bad {
                     return Some(to);
                 }
@@ -126,7 +142,9 @@ impl Search<'_> {
         None
     }
 
-    fn reach(&mut self, from: u32, way: usize, world: World) -> (u32, bool) {
+    fn reach(&mut self, from: u32, way: usize, before: &Rc<World>, next: Move) -> (u32, bool) {
+        let mut world = World::clone(before);
+        world.make(next);
         let print = world.fingerprint(&mut self.print);
         let id = u32::try_from(self.steps.len()).unwrap();
         match self.seen.entry(print) {
@@ -135,9 +153,8 @@ impl Search<'_> {
                 place.insert(id);
                 let depth = self.steps[from as usize].depth + 1;
                 self.steps.push(Step { from, way: u16::try_from(way).unwrap(), depth });
-                let bad = world.failure.is_some();
-                self.queue.push_back((id, world));
-                (id, bad)
+                self.queue.push_back(Waiting { id, before: before.clone(), way: Some(next) });
+                (id, world.failure.is_some())
             }
         }
     }
