@@ -3,6 +3,7 @@
 use crate::{
     lab::{
         Cluster, Node, Result,
+        audit::boottime_us,
         deploy::{AGENTS, NAMESPACE},
         process::Process,
         run::until,
@@ -23,6 +24,7 @@ super::tests![
     an_agent_that_wakes_after_its_address_went_elsewhere_stays_silent,
     a_rollout_restart_leaves_all_answered,
     an_agent_that_is_told_to_stop_ends_in_time_though_nobody_takes_over,
+    an_agent_that_stops_leaves_what_no_other_node_can_have_to_its_next_one,
     agents_live_on_while_the_api_server_is_away,
     each_change_of_ownership_is_one_line_of_the_log_with_its_reason,
 ];
@@ -115,8 +117,35 @@ fn an_agent_that_is_told_to_stop_ends_in_time_though_nobody_takes_over(lab: &Clu
     Ok(())
 }
 
+/// As one that is killed does: so nobody notices if the next one comes in time. Here it does not, since the kubelet is stopped.
+fn an_agent_that_stops_leaves_what_no_other_node_can_have_to_its_next_one(lab: &Cluster) -> Outcome {
+    let node = lab.node("n1")?;
+    let others = || lab.nodes().iter().filter(|other| other.name() != node.name());
+    others().try_for_each(|other| lab.standby(other.name(), true))?;
+    let stage = Stage::dual(lab)?;
+    assert_eq!(stage.owner, node.name());
+    node.stop_kubelet()?;
+    let agent = node.agent()?;
+    agent.signal(Signal::SIGTERM)?;
+    until("the agent ends", PATIENCE, || Ok((!agent.is_alive()).then_some(())))?;
+    let ended = boottime_us()?;
+    stage.silent()?;
+    node.continue_kubelet()?;
+    lab.wait_agents_ready()?;
+    let report = stage.end()?.verdict.report;
+    others().try_for_each(|other| lab.standby(other.name(), false))?;
+    for (address, seen) in &report.addresses {
+        let silent = seen.silences.first().map(|silence| report.start_boottime_us + silence.start_us);
+        assert!(
+            silent.is_some_and(|at| at > ended),
+            "{address} was silent at {silent:?}, the agent had ended at {ended}"
+        );
+    }
+    Ok(())
+}
+
 /// Longer than the liveness probe takes to give up an agent.
-const AWAY: Duration = Duration::from_secs(10);
+const AWAY: Duration = Duration::from_secs(15);
 
 fn agents_live_on_while_the_api_server_is_away(lab: &Cluster) -> Outcome {
     let agents = || lab.nodes().iter().map(Node::agent).collect::<Result<Vec<Process>>>();

@@ -34,6 +34,17 @@ pub struct Attended {
     pub fence: BTreeSet<u32>,
 }
 
+/// Whether this agent goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It does.
+    None,
+    /// It stops.
+    Leave,
+    /// Everything is being uninstalled.
+    Uninstall,
+}
+
 /// The plan of the moment.
 pub struct Planner {
     me: String,
@@ -43,6 +54,8 @@ pub struct Planner {
     /// Probes before first assignments.
     pub probes: Probes,
     wants: BTreeMap<VipKey, Want>,
+    /// What no other node can have, now that this agent stops.
+    stranded: BTreeSet<VipKey>,
     troubles: BTreeMap<VipKey, (Instant, String)>,
 }
 
@@ -56,6 +69,7 @@ impl Planner {
             planned: BTreeMap::new(),
             probes: Probes::default(),
             wants: BTreeMap::new(),
+            stranded: BTreeSet::new(),
             troubles: BTreeMap::new(),
         }
     }
@@ -161,14 +175,14 @@ impl Planner {
     }
 
     /// What it says of `key`, if this node wants something else now.
-    pub fn follow(
-        &mut self,
-        key: VipKey,
-        planned: Planned,
-        machine: &Machine,
-        uninstalling: bool,
-    ) -> Option<Event> {
-        let want = self.want(&key, &planned, machine, uninstalling);
+    pub fn follow(&mut self, key: VipKey, planned: Planned, machine: &Machine, end: End) -> Option<Event> {
+        let situation = self.situation(&key, &planned, machine, end);
+        let (want, stranded) = (want(&self.me, &situation), situation.stranded(&self.me));
+        if stranded {
+            self.stranded.insert(key.clone());
+        } else {
+            self.stranded.remove(&key);
+        }
         self.planned.insert(key.clone(), planned);
         let same = self.wants.insert(key.clone(), want.clone()).is_some_and(|before| before == want);
         (!same).then_some(Event::Wanted { key, want })
@@ -185,22 +199,35 @@ impl Planner {
         &self.objects.nodes
     }
 
-    fn want(&self, key: &VipKey, planned: &Planned, machine: &Machine, uninstalling: bool) -> Want {
+    /// Whether this agent, which stops, can end as one that is killed does, since all that is still its own is what no other
+    /// node can have.
+    #[must_use]
+    pub fn is_stranded(&self, machine: &Machine) -> bool {
+        machine.owns_only(&self.stranded)
+    }
+
+    fn situation<'a>(
+        &self,
+        key: &VipKey,
+        planned: &'a Planned,
+        machine: &Machine,
+        end: End,
+    ) -> Situation<'a> {
         let object = planned.object.as_deref();
         let deleting = object.is_none_or(|object| object.metadata.deletion_timestamp.is_some());
-        let situation = Situation {
+        Situation {
             plan: &planned.plan,
             entitlement: &planned.entitlement,
             held: machine.holds(key),
-            deleting: deleting || uninstalling,
+            deleting: deleting || end == End::Uninstall,
             guarded: object.is_some_and(guarded),
             probed: machine.title(key).is_some()
                 || self.probes.clear(key)
                 || object.is_some_and(|object| !wants_probe(object)),
             troubled: self.troubled(key).is_some(),
             steward: planned.steward,
-        };
-        want(&self.me, &situation)
+            leaving: end == End::Leave,
+        }
     }
 }
 
@@ -243,7 +270,7 @@ mod tests {
             steward,
         };
         let follow =
-            |planner: &mut Planner, steward| planner.follow(key.clone(), left(steward), &machine, false);
+            |planner: &mut Planner, steward| planner.follow(key.clone(), left(steward), &machine, End::None);
         let told = follow(&mut planner, false);
         assert!(
             matches!(told, Some(Event::Wanted { want: Want::Retire { steward: false }, .. })),

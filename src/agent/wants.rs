@@ -26,6 +26,18 @@ pub struct Situation<'a> {
     pub troubled: bool,
     /// Whether this node tidies up where nobody holds.
     pub steward: bool,
+    /// Whether the agent of this node stops.
+    pub leaving: bool,
+}
+
+impl Situation<'_> {
+    /// Whether this node, `me`, has what no other could have when its agent stops. It stays up then, as after a kill: the right ends
+    /// it, unless the next agent of this node is there before and goes on with it.
+    #[must_use]
+    pub fn stranded(&self, me: &str) -> bool {
+        let nobody = || self.plan.candidates.iter().all(|node| node == me);
+        self.held && self.leaving && !self.deleting && !self.troubled && nobody()
+    }
 }
 
 /// What this node, `me`, wants.
@@ -38,6 +50,7 @@ pub fn want(me: &str, situation: &Situation<'_>) -> Want {
     let rank = situation.plan.rank(me).filter(|_| !situation.troubled);
     match rank {
         Some(_) if situation.held => Want::Hold { rank: 0, addresses },
+        None if situation.stranded(me) => Want::Hold { rank: 0, addresses },
         None if situation.held => {
             let others = situation.plan.candidates.iter().filter(|node| *node != me);
             Want::Yield {
@@ -85,6 +98,7 @@ mod tests {
             probed: true,
             troubled: false,
             steward: false,
+            leaving: false,
         }
     }
 
@@ -106,6 +120,20 @@ mod tests {
         assert_eq!(to, [NodeName("n2".into()), NodeName("n3".into())]);
         let troubled = Situation { troubled: true, ..held };
         assert!(matches!(want("n2", &troubled), Want::Yield { to, .. } if to == [NodeName("n3".into())]));
+    }
+
+    #[test]
+    fn one_that_stops_gives_to_whoever_can_have_it_and_what_nobody_can_have_stays_up() {
+        let (others, nobody, addresses) = (plan(&["n2"]), plan(&[]), entitlement());
+        let leaving = |plan| Situation { held: true, leaving: true, ..situation(plan, &addresses) };
+        assert!(matches!(want("n1", &leaving(&others)), Want::Yield { must: true, .. }));
+        assert!(matches!(want("n1", &leaving(&nobody)), Want::Hold { .. }));
+        let staying = Situation { leaving: false, ..leaving(&nobody) };
+        assert!(matches!(want("n1", &staying), Want::Yield { to, .. } if to.is_empty()));
+        let troubled = Situation { troubled: true, ..leaving(&nobody) };
+        assert!(matches!(want("n1", &troubled), Want::Yield { .. }));
+        let deleted = Situation { deleting: true, ..leaving(&nobody) };
+        assert!(matches!(want("n1", &deleted), Want::Retire { .. }));
     }
 
     #[test]

@@ -464,6 +464,16 @@ impl Agent {
 
     fn leave_if_due(&mut self) {
         let Some(due) = self.leaving else { return };
+        if !self.uninstalling
+            && self.outside.deadline.get().is_some()
+            && self.planner.is_stranded(&self.machine)
+        {
+            info!(
+                "no other node can have what is up here: it stays until the right ends, for the next agent of this node"
+            );
+            self.done = true;
+            return;
+        }
         let now = Instant::now();
         if now >= due && !self.abandoned {
             warn!("not everything was handed over in time: what is left is silenced");

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::super::event::{Action, Event};
+use super::super::event::{Action, Event, Want};
 use super::super::machine::Machine;
 use super::super::rule::{Rule, dropped};
 use super::super::sim::api::Api;
@@ -354,8 +354,13 @@ impl World {
             self.process(index).want = Some(want.clone());
             self.feed(index, Event::Wanted { key: key(0), want });
         }
-        if self.process(index).done {
+        let process = self.process(index);
+        let stays = matches!(process.want, Some(Want::Hold { .. }));
+        if process.done {
             self.say(|| format!("{} has left and ends", node_name(index)));
+            self.kill(index);
+        } else if process.leaving && stays && process.machine.owns_only(&[key(0)].into()) {
+            self.say(|| format!("{} ends, and leaves the address to its next agent", node_name(index)));
             self.kill(index);
         }
     }

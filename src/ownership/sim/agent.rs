@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::super::event::{Action, Event};
+use super::super::event::{Action, Event, Want};
 use super::super::lease::Key;
 use super::super::machine::Machine;
 use super::super::message::Message;
@@ -184,6 +184,21 @@ impl World {
         for (key, want) in changed {
             self.process(node).wants.insert(key.clone(), want.clone());
             self.feed(node, Event::Wanted { key, want });
+        }
+        self.end_stranded(node);
+    }
+
+    /// An agent that stops, and has only what nobody else can have, ends as one that is killed.
+    fn end_stranded(&mut self, node: usize) {
+        let process = self.process(node);
+        if !process.leaving || process.stale {
+            return;
+        }
+        let stays = |(key, want): (&Key, &Want)| matches!(want, Want::Hold { .. }).then(|| key.clone());
+        if process.machine.owns_only(&process.wants.iter().filter_map(stays).collect()) {
+            let to = (node, process.incarnation);
+            self.say(|| format!("n{node} leaves what it has to its next agent"));
+            self.done.push(to);
         }
     }
 

@@ -75,6 +75,9 @@ impl Specs {
                 return Want::Abstain;
             }
             let mut to: Vec<NodeName> = others().cloned().collect();
+            if leaving && to.is_empty() && !self.standby.contains(me) {
+                return Want::Hold { rank: 0, addresses };
+            }
             to.sort_by_cached_key(|node| (place(node), node.clone()));
             return Want::Yield { to, must: true, addresses };
         }
