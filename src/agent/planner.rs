@@ -34,17 +34,6 @@ pub struct Attended {
     pub fence: BTreeSet<u32>,
 }
 
-/// Whether this agent goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It does.
-    None,
-    /// It stops.
-    Leave,
-    /// Everything is being uninstalled.
-    Uninstall,
-}
-
 /// The plan of the moment.
 pub struct Planner {
     me: String,
@@ -175,8 +164,14 @@ impl Planner {
     }
 
     /// What it says of `key`, if this node wants something else now.
-    pub fn follow(&mut self, key: VipKey, planned: Planned, machine: &Machine, end: End) -> Option<Event> {
-        let situation = self.situation(&key, &planned, machine, end);
+    pub fn follow(
+        &mut self,
+        key: VipKey,
+        planned: Planned,
+        machine: &Machine,
+        uninstalling: bool,
+    ) -> Option<Event> {
+        let situation = self.situation(&key, &planned, machine, uninstalling);
         let (want, stranded) = (want(&self.me, &situation), situation.stranded(&self.me));
         if stranded {
             self.stranded.insert(key.clone());
@@ -211,7 +206,7 @@ impl Planner {
         key: &VipKey,
         planned: &'a Planned,
         machine: &Machine,
-        end: End,
+        uninstalling: bool,
     ) -> Situation<'a> {
         let object = planned.object.as_deref();
         let deleting = object.is_none_or(|object| object.metadata.deletion_timestamp.is_some());
@@ -219,14 +214,13 @@ impl Planner {
             plan: &planned.plan,
             entitlement: &planned.entitlement,
             held: machine.holds(key),
-            deleting: deleting || end == End::Uninstall,
+            deleting: deleting || uninstalling,
             guarded: object.is_some_and(guarded),
             probed: machine.title(key).is_some()
                 || self.probes.clear(key)
                 || object.is_some_and(|object| !wants_probe(object)),
             troubled: self.troubled(key).is_some(),
             steward: planned.steward,
-            leaving: end == End::Leave,
         }
     }
 }
@@ -270,7 +264,7 @@ mod tests {
             steward,
         };
         let follow =
-            |planner: &mut Planner, steward| planner.follow(key.clone(), left(steward), &machine, End::None);
+            |planner: &mut Planner, steward| planner.follow(key.clone(), left(steward), &machine, false);
         let told = follow(&mut planner, false);
         assert!(
             matches!(told, Some(Event::Wanted { want: Want::Retire { steward: false }, .. })),

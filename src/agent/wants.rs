@@ -2,7 +2,7 @@
 
 use crate::api::VipKey;
 use crate::ownership::{NodeName, Want};
-use crate::placement::Plan;
+use crate::placement::{Plan, Refusal};
 
 use super::entitlement::Entitlement;
 
@@ -26,17 +26,15 @@ pub struct Situation<'a> {
     pub troubled: bool,
     /// Whether this node tidies up where nobody holds.
     pub steward: bool,
-    /// Whether the agent of this node stops.
-    pub leaving: bool,
 }
 
 impl Situation<'_> {
-    /// Whether this node, `me`, has what no other could have when its agent stops. It stays up then, as after a kill: the right ends
-    /// it, unless the next agent of this node is there before and goes on with it.
+    /// Whether this node, `me`, would go on if its agent did not stop, and no other can. What it has stays up then, as after a kill: the
+    /// right ends it, unless the next agent of this node is there before and goes on with it.
     #[must_use]
     pub fn stranded(&self, me: &str) -> bool {
-        let nobody = || self.plan.candidates.iter().all(|node| node == me);
-        self.held && self.leaving && !self.deleting && !self.troubled && nobody()
+        let stops = self.plan.refusals.get(me) == Some(&Refusal::Leaving);
+        stops && self.held && !self.deleting && !self.troubled && self.plan.candidates.is_empty()
     }
 }
 
@@ -98,7 +96,6 @@ mod tests {
             probed: true,
             troubled: false,
             steward: false,
-            leaving: false,
         }
     }
 
@@ -124,16 +121,19 @@ mod tests {
 
     #[test]
     fn one_that_stops_gives_to_whoever_can_have_it_and_what_nobody_can_have_stays_up() {
-        let (others, nobody, addresses) = (plan(&["n2"]), plan(&[]), entitlement());
-        let leaving = |plan| Situation { held: true, leaving: true, ..situation(plan, &addresses) };
-        assert!(matches!(want("n1", &leaving(&others)), Want::Yield { must: true, .. }));
-        assert!(matches!(want("n1", &leaving(&nobody)), Want::Hold { .. }));
-        let staying = Situation { leaving: false, ..leaving(&nobody) };
-        assert!(matches!(want("n1", &staying), Want::Yield { to, .. } if to.is_empty()));
-        let troubled = Situation { troubled: true, ..leaving(&nobody) };
+        let refusing = |refusal, plan| Plan { refusals: [("n1".to_owned(), refusal)].into(), ..plan };
+        let (leaving, addresses) = (refusing(Refusal::Leaving, plan(&[])), entitlement());
+        let held = |plan| Situation { held: true, ..situation(plan, &addresses) };
+        assert!(matches!(want("n1", &held(&leaving)), Want::Hold { .. }));
+        let others = refusing(Refusal::Leaving, plan(&["n2"]));
+        assert!(matches!(want("n1", &held(&others)), Want::Yield { must: true, .. }));
+        let standby = refusing(Refusal::Standby, plan(&[]));
+        assert!(matches!(want("n1", &held(&standby)), Want::Yield { to, .. } if to.is_empty()));
+        let troubled = Situation { troubled: true, ..held(&leaving) };
         assert!(matches!(want("n1", &troubled), Want::Yield { .. }));
-        let deleted = Situation { deleting: true, ..leaving(&nobody) };
+        let deleted = Situation { deleting: true, ..held(&leaving) };
         assert!(matches!(want("n1", &deleted), Want::Retire { .. }));
+        assert_eq!(want("n1", &Situation { held: false, ..held(&leaving) }), Want::Abstain);
     }
 
     #[test]

@@ -76,13 +76,11 @@ pub fn refuse(vip: &VipFacts, node: &NodeFacts) -> Option<Refusal> {
     if !node.alive {
         return Some(Refusal::Dead);
     }
-    if node.leaving {
-        return Some(Refusal::Leaving);
-    }
     if node.standby {
         return Some(Refusal::Standby);
     }
-    selector(vip, node).or_else(|| interfaces(vip, node))
+    // Last, so that it says that there is no other.
+    selector(vip, node).or_else(|| interfaces(vip, node)).or_else(|| node.leaving.then_some(Refusal::Leaving))
 }
 
 fn selector(vip: &VipFacts, node: &NodeFacts) -> Option<Refusal> {

@@ -90,6 +90,8 @@ pub struct Agent {
     uninstalling: bool,
     leaving: Option<Instant>,
     abandoned: bool,
+    /// The end of the right when it was known that all that is left is for the next agent of this node.
+    stranded: Option<Time>,
     /// When the hand was told last that the right goes on.
     extended: Instant,
     /// An epoch ended in this process's life.
@@ -122,6 +124,7 @@ impl Agent {
             uninstalling: false,
             leaving: None,
             abandoned: false,
+            stranded: None,
             extended: Instant::now(),
             lapsed: false,
             done: false,
@@ -464,17 +467,14 @@ impl Agent {
 
     fn leave_if_due(&mut self) {
         let Some(due) = self.leaving else { return };
-        if !self.uninstalling
-            && self.outside.deadline.get().is_some()
-            && self.planner.is_stranded(&self.machine)
-        {
+        let now = Instant::now();
+        if self.is_stranded_until_renewed() || self.stranded.is_some() && now >= due {
             info!(
                 "no other node can have what is up here: it stays until the right ends, for the next agent of this node"
             );
             self.done = true;
             return;
         }
-        let now = Instant::now();
         if now >= due && !self.abandoned {
             warn!("not everything was handed over in time: what is left is silenced");
             self.abandoned = true;
@@ -483,6 +483,16 @@ impl Agent {
         if now >= due + CLOSING {
             self.done = true;
         }
+    }
+
+    /// Whether all that this node has is for its next agent, and was renewed since that is known: most of the right is left for that
+    /// one to come then.
+    fn is_stranded_until_renewed(&mut self) -> bool {
+        let right = self.outside.deadline.get();
+        let stranded = !self.uninstalling && self.planner.is_stranded(&self.machine);
+        let first = right.filter(|_| stranded).map(|right| self.stranded.unwrap_or(right));
+        self.stranded = first;
+        first.is_some() && first < right
     }
 
     fn next_timer(&self) -> Instant {

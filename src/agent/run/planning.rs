@@ -15,7 +15,7 @@ use super::Agent;
 use crate::agent::deadline::now;
 use crate::agent::hand::Order;
 use crate::agent::input::{Input, Inputs};
-use crate::agent::planner::{self, End};
+use crate::agent::planner;
 use crate::agent::report::Here;
 use crate::agent::scene::{Planned, Prospect, Scene};
 use crate::agent::target::Target;
@@ -194,12 +194,7 @@ impl Agent {
         if let Some(event) = gone.next() {
             self.step(event);
         } else if let Some((key, planned)) = plan.next() {
-            let end = match (self.uninstalling, leaving) {
-                (true, _) => End::Uninstall,
-                (false, true) => End::Leave,
-                (false, false) => End::None,
-            };
-            if let Some(event) = self.planner.follow(key, planned, &self.machine, end) {
+            if let Some(event) = self.planner.follow(key, planned, &self.machine, self.uninstalling) {
                 self.step(event);
             }
         } else {
