@@ -142,7 +142,7 @@ instants: deps
 without-bpf: deps
 	@$(CARGO) run --quiet --example without_bpf
 
-# One at a time: two of the largest together took all of 24 GB.
+# One at a time: each may take some GB.
 model-deep:
 	$(CARGO) test --profile sim --lib ownership::model -- --include-ignored --nocapture --test-threads=1
 

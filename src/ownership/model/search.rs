@@ -30,6 +30,9 @@ impl Hasher for Spread {
 
 type Seen = HashMap<u64, u32, BuildHasherDefault<Spread>>;
 
+/// A search ends when so many states wait for their turn: they take some 10 kB each.
+const MOST_WAITING: usize = 500_000;
+
 /// A state that waits for its turn, as the one before it and what is done there: most wait in vain, and several share that one.
 struct Waiting {
     id: u32,
@@ -121,7 +124,7 @@ impl Search<'_> {
     /// The first state in which a promise is broken.
     fn run(&mut self, limit: Limit) -> Option<u32> {
         let mut moves = Vec::new();
-        while self.steps.len() < limit.states {
+        while self.steps.len() < limit.states && self.queue.len() < MOST_WAITING {
             let waiting = self.queue.pop_front()?;
             let id = waiting.id;
             let world = Rc::new(waiting.world());
