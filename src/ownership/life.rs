@@ -502,7 +502,8 @@ impl Life {
     }
 
     /// Whether one more write of unknown fate can be remembered. A renewal may be forgotten: until it is known what became
-    /// of it, the right is no longer than it was before.
+    /// of it, the right is no longer than it was before. So may one that another states again, which counts from the first of the
+    /// two then: else a node that wants another source while the API server is away for long could never write again.
     fn make_room(&mut self) -> bool {
         let State::Begun(begun) = &self.state else { return true };
         if self.attempts.len() < ATTEMPTS {
@@ -512,8 +513,19 @@ impl Life {
             let stand = &attempt.stand;
             stand.source == begun.stand.source && stand.idle == begun.stand.idle
         };
-        let Some(oldest) = self.attempts.iter().position(renewal) else { return false };
-        self.attempts.remove(oldest);
+        if let Some(oldest) = self.attempts.iter().position(renewal) {
+            self.attempts.remove(oldest);
+            return true;
+        }
+        let stated = |stand: &Stand| (stand.source.clone(), stand.duration, stand.idle);
+        let again = self.attempts.iter().enumerate().find_map(|(first, attempt)| {
+            let mut later = self.attempts.iter().skip(first + 1);
+            let next = later.position(|later| stated(&later.stand) == stated(&attempt.stand))?;
+            Some((first, first + 1 + next))
+        });
+        let Some((first, next)) = again else { return false };
+        self.attempts[next].stand.sent = self.attempts[first].stand.sent;
+        self.attempts.remove(first);
         true
     }
 

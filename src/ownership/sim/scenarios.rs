@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::outage::{Manner, Outage};
 use super::world::World;
-use super::{MILLI, SECOND, address, key};
+use super::{MILLI, SECOND, address, key, node_name};
 use crate::ownership::source::Mode;
 use crate::ownership::timing::{Fence, Timing};
 
@@ -196,6 +196,23 @@ fn nobody_notices(strike: impl Fn(&mut World, usize)) {
 #[test]
 fn while_the_api_server_is_away_another_node_may_die_and_nobody_notices() {
     nobody_notices(World::power_off);
+}
+
+/// Each would rather have the witness that is left, and tries to say so some hundred times.
+#[test]
+fn whoever_wanted_other_witnesses_while_the_api_server_was_away_writes_again_when_it_is_back() {
+    for source in [Mode::Both, Mode::Witness] {
+        let (mut world, owner) = abandoned(source, 5);
+        world.power_off((owner + 1) % 5);
+        answers_on(&mut world, owner, 36 * SECOND);
+        world.run(world.now + 10 * SECOND);
+        let version = |world: &World| world.api.nodes[&node_name(owner)].version;
+        let before = version(&world);
+        answers_on(&mut world, owner, 20 * SECOND);
+        assert!(version(&world) > before, "{source:?}: its Lease stands still");
+        assert_eq!(world.api.nodes[&node_name(owner)].source.mode(), source);
+        check(&world);
+    }
 }
 
 #[test]
