@@ -29,12 +29,16 @@ pub struct Situation<'a> {
 }
 
 impl Situation<'_> {
-    /// Whether this node, `me`, would go on if its agent did not stop, and no other can. What it has stays up then, as after a kill: the
-    /// right ends it, unless the next agent of this node is there before and goes on with it.
+    /// Whether this node, `me`, would go on if its agent did not stop.
+    fn stops(&self, me: &str) -> bool {
+        self.plan.refusals.get(me) == Some(&Refusal::Leaving) && !self.troubled
+    }
+
+    /// Whether, besides, no other node can. What it has stays up then, as after a kill: the right ends it, unless the next agent of this
+    /// node is there before and goes on with it.
     #[must_use]
     pub fn stranded(&self, me: &str) -> bool {
-        let stops = self.plan.refusals.get(me) == Some(&Refusal::Leaving);
-        stops && self.held && !self.deleting && !self.troubled && self.plan.candidates.is_empty()
+        self.stops(me) && self.held && !self.deleting && self.plan.candidates.is_empty()
     }
 }
 
@@ -53,7 +57,8 @@ pub fn want(me: &str, situation: &Situation<'_>) -> Want {
             let others = situation.plan.candidates.iter().filter(|node| *node != me);
             Want::Yield {
                 to: others.map(|node| NodeName(node.as_str().into())).collect(),
-                must: true,
+                // Others that stop as well may be gone before the plan says so.
+                must: !situation.stops(me),
                 addresses,
             }
         }
@@ -126,7 +131,7 @@ mod tests {
         let held = |plan| Situation { held: true, ..situation(plan, &addresses) };
         assert!(matches!(want("n1", &held(&leaving)), Want::Hold { .. }));
         let others = refusing(Refusal::Leaving, plan(&["n2"]));
-        assert!(matches!(want("n1", &held(&others)), Want::Yield { must: true, .. }));
+        assert!(matches!(want("n1", &held(&others)), Want::Yield { must: false, .. }));
         let standby = refusing(Refusal::Standby, plan(&[]));
         assert!(matches!(want("n1", &held(&standby)), Want::Yield { to, .. } if to.is_empty()));
         let troubled = Situation { troubled: true, ..held(&leaving) };

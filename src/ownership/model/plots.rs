@@ -136,8 +136,9 @@ fn nothing_is_added_before_a_write_of_this_life() {
     let Cast { world, owner, other, .. } = exact(2);
     let plot = [
         just(Move::PowerOff(other)),
-        just(Move::Leave(owner)),
+        just(Move::Standby(owner)),
         title(owner, Why::Release, Move::Late),
+        just(Move::Standby(owner)),
         just(Move::Crash(owner)),
         just(Move::Start(other)),
         just(Move::Start(owner)),

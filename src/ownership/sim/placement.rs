@@ -79,7 +79,7 @@ impl Specs {
                 return Want::Hold { rank: 0, addresses };
             }
             to.sort_by_cached_key(|node| (place(node), node.clone()));
-            return Want::Yield { to, must: true, addresses };
+            return Want::Yield { to, must: self.standby.contains(me), addresses };
         }
         let mine = (place(me), me);
         let rank = others().filter(|node| (place(node), *node) < mine).count();
