@@ -43,8 +43,6 @@ pub struct Planner {
     /// Probes before first assignments.
     pub probes: Probes,
     wants: BTreeMap<VipKey, Want>,
-    /// What no other node can have, now that this agent stops.
-    stranded: BTreeSet<VipKey>,
     troubles: BTreeMap<VipKey, (Instant, String)>,
 }
 
@@ -58,7 +56,6 @@ impl Planner {
             planned: BTreeMap::new(),
             probes: Probes::default(),
             wants: BTreeMap::new(),
-            stranded: BTreeSet::new(),
             troubles: BTreeMap::new(),
         }
     }
@@ -171,13 +168,7 @@ impl Planner {
         machine: &Machine,
         uninstalling: bool,
     ) -> Option<Event> {
-        let situation = self.situation(&key, &planned, machine, uninstalling);
-        let (want, stranded) = (want(&self.me, &situation), situation.stranded(&self.me));
-        if stranded {
-            self.stranded.insert(key.clone());
-        } else {
-            self.stranded.remove(&key);
-        }
+        let want = self.want(&key, &planned, machine, uninstalling);
         self.planned.insert(key.clone(), planned);
         let same = self.wants.insert(key.clone(), want.clone()).is_some_and(|before| before == want);
         (!same).then_some(Event::Wanted { key, want })
@@ -198,19 +189,17 @@ impl Planner {
     /// node can have.
     #[must_use]
     pub fn is_stranded(&self, machine: &Machine) -> bool {
-        machine.owns_only(&self.stranded)
+        // Held although the plan refuses this node.
+        machine.owns_only(|key| {
+            let refused = self.planned.get(key).is_some_and(|planned| planned.plan.rank(&self.me).is_none());
+            refused && matches!(self.wants.get(key), Some(Want::Hold { .. }))
+        })
     }
 
-    fn situation<'a>(
-        &self,
-        key: &VipKey,
-        planned: &'a Planned,
-        machine: &Machine,
-        uninstalling: bool,
-    ) -> Situation<'a> {
+    fn want(&self, key: &VipKey, planned: &Planned, machine: &Machine, uninstalling: bool) -> Want {
         let object = planned.object.as_deref();
         let deleting = object.is_none_or(|object| object.metadata.deletion_timestamp.is_some());
-        Situation {
+        let situation = Situation {
             plan: &planned.plan,
             entitlement: &planned.entitlement,
             held: machine.holds(key),
@@ -221,7 +210,8 @@ impl Planner {
                 || object.is_some_and(|object| !wants_probe(object)),
             troubled: self.troubled(key).is_some(),
             steward: planned.steward,
-        }
+        };
+        want(&self.me, &situation)
     }
 }
 

@@ -36,8 +36,7 @@ impl Situation<'_> {
 
     /// Whether, besides, no other node can. What it has stays up then, as after a kill: the right ends it, unless the next agent of this
     /// node is there before and goes on with it.
-    #[must_use]
-    pub fn stranded(&self, me: &str) -> bool {
+    fn stranded(&self, me: &str) -> bool {
         self.stops(me) && self.held && !self.deleting && self.plan.candidates.is_empty()
     }
 }

@@ -517,10 +517,12 @@ impl Life {
             self.attempts.remove(oldest);
             return true;
         }
-        let stated = |stand: &Stand| (stand.source.clone(), stand.duration, stand.idle);
+        let same = |one: &Stand, other: &Stand| {
+            (&one.source, one.duration, one.idle) == (&other.source, other.duration, other.idle)
+        };
         let again = self.attempts.iter().enumerate().find_map(|(first, attempt)| {
             let mut later = self.attempts.iter().skip(first + 1);
-            let next = later.position(|later| stated(&later.stand) == stated(&attempt.stand))?;
+            let next = later.position(|later| same(&later.stand, &attempt.stand))?;
             Some((first, first + 1 + next))
         });
         let Some((first, next)) = again else { return false };

@@ -168,10 +168,10 @@ impl Machine {
         self.seats.get(key).map(Seat::up)
     }
 
-    /// Whether this node owns something, and all that it answers for, or that others await its silence of, is its own and among
-    /// `keys`: then nobody waits for this process, and where it ends the right does.
+    /// Whether this node owns something, and all that it answers for, or that others await its silence of, is its own and
+    /// `stays`: then nobody waits for this process, and where it ends the right does.
     #[must_use]
-    pub fn owns_only(&self, keys: &BTreeSet<Key>) -> bool {
+    pub fn owns_only(&self, stays: impl Fn(&Key) -> bool) -> bool {
         let owns = |seat: &Seat| seat.held_by(&self.me, self.life.epoch());
         let awaited = |seat: &Seat| {
             let awaiting = seat.title().and_then(|title| title.content.awaiting.as_deref());
@@ -179,8 +179,7 @@ impl Machine {
         };
         let mut concern =
             self.seats.iter().filter(|(_, seat)| owns(seat) || awaited(seat) || !seat.silent()).peekable();
-        concern.peek().is_some()
-            && concern.all(|(key, seat)| owns(seat) && !awaited(seat) && keys.contains(key))
+        concern.peek().is_some() && concern.all(|(key, seat)| owns(seat) && !awaited(seat) && stays(key))
     }
 
     /// Whether a vip Lease names a dead epoch, or nobody.

@@ -29,8 +29,8 @@ const TWO: &str = "two faults at random";
 /// What to run.
 struct Wish {
     runs: usize,
-    /// Parts of names; none means all.
-    only: Vec<String>,
+    /// The names of the cells.
+    cells: Vec<&'static str>,
     sources: Vec<String>,
     seed: u64,
     resume: bool,
@@ -45,7 +45,6 @@ fn main() -> ExitCode {
 /// Whether all was well.
 fn matrix() -> Result<bool> {
     let wish = Wish::read()?;
-    wish.check()?;
     println!("{}", Row::heading());
     let good = if wish.peers { of_others(&wish)? } else { of_ours(&wish)? };
     eprintln!("written to {}", table::file().display());
@@ -83,7 +82,7 @@ fn three_nodes(wish: &Wish) -> Result<(Cluster, SlowApi)> {
 /// Every cell that was asked for; whether all was well.
 fn cells_of(lab: &Cluster, api: &SlowApi, wish: &Wish, subject: &dyn Subject) -> Result<bool> {
     let mut good = true;
-    for name in wish.cells() {
+    for &name in &wish.cells {
         let fault = FAULTS.iter().find(|fault| fault.name == name);
         let is_for_others = fault.is_some_and(|fault| !fault.suits(subject));
         if is_for_others || wish.resume && table::is_done(name, subject.name(), wish.runs)? {
@@ -145,45 +144,36 @@ impl Wish {
     fn read() -> Result<Self> {
         Ok(Self {
             runs: number("N")?.unwrap_or(20),
-            only: list("T").unwrap_or_default(),
+            cells: cells(&list("T").unwrap_or_default())?,
             sources: list("MODES").unwrap_or_else(|| vec!["both".to_owned()]),
             seed: number("SEED")?.unwrap_or_else(Random::seed),
             resume: text("RESUME").is_some(),
             peers: text("PEERS").is_some(),
         })
     }
-
-    /// A part that is in no name would be a cell that nobody misses.
-    fn check(&self) -> Result<()> {
-        let all: Vec<_> = names().collect();
-        match self.only.iter().find(|part| !all.iter().any(|name| name.contains(*part))) {
-            None => Ok(()),
-            Some(part) => Err(Error::other(format!(
-                "no cell is called anything like {part:?}; there are {}",
-                all.join(", ")
-            ))),
-        }
-    }
-
-    /// The cells to run, in the order in which they were asked for.
-    fn cells(&self) -> Vec<&'static str> {
-        let all: Vec<_> = names().collect();
-        if self.only.is_empty() {
-            return all;
-        }
-        let mut cells = Vec::new();
-        for part in &self.only {
-            let these: Vec<_> =
-                all.iter().filter(|name| name.contains(part) && !cells.contains(*name)).collect();
-            cells.extend(these);
-        }
-        cells
-    }
 }
 
-/// The names of all cells, in the order of the table.
-fn names() -> impl Iterator<Item = &'static str> {
-    FAULTS.iter().map(|fault| fault.name).chain([TWO])
+/// The cells whose names contain one of these parts, in the order in which they were asked for; all where none is. A part that is in
+/// no name would be a cell that nobody misses.
+fn cells(parts: &[String]) -> Result<Vec<&'static str>> {
+    let all: Vec<_> = FAULTS.iter().map(|fault| fault.name).chain([TWO]).collect();
+    if parts.is_empty() {
+        return Ok(all);
+    }
+    let mut cells = Vec::new();
+    for part in parts {
+        let these: Vec<_> = all.iter().copied().filter(|name| name.contains(part)).collect();
+        if these.is_empty() {
+            let all = all.join(", ");
+            return Err(Error::other(format!("no cell is called anything like {part:?}; there are {all}")));
+        }
+        for name in these {
+            if !cells.contains(&name) {
+                cells.push(name);
+            }
+        }
+    }
+    Ok(cells)
 }
 
 fn list(name: &str) -> Option<Vec<String>> {

@@ -468,7 +468,10 @@ impl Agent {
     fn leave_if_due(&mut self) {
         let Some(due) = self.leaving else { return };
         let now = Instant::now();
-        if self.is_stranded_until_renewed() || self.stranded.is_some() && now >= due {
+        self.note_stranded();
+        // After a renewal most of the right is left for the next agent to come.
+        let renewed = |first: Time| self.outside.deadline.get().is_some_and(|right| right > first);
+        if self.stranded.is_some_and(|first| renewed(first) || now >= due) {
             info!(
                 "no other node can have what is up here: it stays until the right ends, for the next agent of this node"
             );
@@ -485,14 +488,11 @@ impl Agent {
         }
     }
 
-    /// Whether all that this node has is for its next agent, and was renewed since that is known: most of the right is left for that
-    /// one to come then.
-    fn is_stranded_until_renewed(&mut self) -> bool {
-        let right = self.outside.deadline.get();
+    /// Notes the end of the right when all that this node has is found to be for its next agent.
+    fn note_stranded(&mut self) {
         let stranded = !self.uninstalling && self.planner.is_stranded(&self.machine);
-        let first = right.filter(|_| stranded).map(|right| self.stranded.unwrap_or(right));
-        self.stranded = first;
-        first.is_some() && first < right
+        let right = self.outside.deadline.get().filter(|_| stranded);
+        self.stranded = right.map(|right| self.stranded.unwrap_or(right));
     }
 
     fn next_timer(&self) -> Instant {

@@ -194,8 +194,7 @@ impl World {
         if !process.leaving || process.stale {
             return;
         }
-        let stays = |(key, want): (&Key, &Want)| matches!(want, Want::Hold { .. }).then(|| key.clone());
-        if process.machine.owns_only(&process.wants.iter().filter_map(stays).collect()) {
+        if process.machine.owns_only(|key| matches!(process.wants.get(key), Some(Want::Hold { .. }))) {
             let to = (node, process.incarnation);
             self.say(|| format!("n{node} leaves what it has to its next agent"));
             self.done.push(to);
